@@ -1,0 +1,256 @@
+package expr
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/tocsin-sec/tocsin/internal/event"
+)
+
+// Truth is the outcome of a condition.
+type Truth uint8
+
+// The outcomes.
+const (
+	False Truth = iota
+	Null
+	True
+)
+
+func truth(b bool) Truth {
+	if b {
+		return True
+	}
+	return False
+}
+
+// Matches reports whether c is True for e: what a filter keeps.
+func Matches(c Cond, e *event.Event) bool { return Eval(c, e) == True }
+
+// Eval evaluates c on e.
+func Eval(c Cond, e *event.Event) Truth {
+	switch c := c.(type) {
+	case Const:
+		return truth(c.Value)
+	case And:
+		out := True
+		for _, sub := range c.Conds {
+			out = min(out, Eval(sub, e))
+			if out == False {
+				break
+			}
+		}
+		return out
+	case Or:
+		out := False
+		for _, sub := range c.Conds {
+			out = max(out, Eval(sub, e))
+			if out == True {
+				break
+			}
+		}
+		return out
+	case Not:
+		return True - Eval(c.Cond, e)
+	case In:
+		return truth(anyValue(c.Field, e, func(v event.Value) bool {
+			for _, want := range c.Values {
+				if event.Compare(v, want) == 0 {
+					return true
+				}
+			}
+			return false
+		}))
+	case Range:
+		return truth(anyValue(c.Field, e, c.holds))
+	case Like:
+		return truth(anyValue(c.Field, e, c.fits))
+	case Words:
+		return truth(anyValue(c.Field, e, func(v event.Value) bool {
+			return holdsWords(Tokens(c.Field.Type, v.Str()), c.Tokens, c.Phrase)
+		}))
+	case Exists:
+		return truth(exists(c.Field, e))
+	case Nested:
+		for _, sub := range e.Elements(c.Path) {
+			if Matches(c.Cond, sub) {
+				return True
+			}
+		}
+		return False
+	case Anywhere:
+		return truth(c.found(e))
+	case Cmp:
+		return c.eval(e)
+	case IsNull:
+		return truth(Compute(c.Value, e).IsNull())
+	}
+	panic(fmt.Sprintf("expr: no evaluation of %T", c))
+}
+
+// Read returns the values of f in e, coerced to its type; those that do not fit are left out.
+func Read(f Field, e *event.Event) []event.Value {
+	var out []event.Value
+	anyValue(f, e, func(v event.Value) bool {
+		out = append(out, v)
+		return false
+	})
+	return out
+}
+
+// anyValue reports whether test holds for a value of f.
+func anyValue(f Field, e *event.Event, test func(event.Value) bool) bool {
+	values := e.Values
+	if f.Root {
+		values = e.Leaves
+	}
+	for _, v := range values(f.Path) {
+		if typed, ok := event.Coerce(f.Type, v); ok && test(typed) {
+			return true
+		}
+	}
+	return false
+}
+
+func exists(f Field, e *event.Event) bool {
+	if f.Type != event.ObjectType && f.Type != event.Nested {
+		return anyValue(f, e, func(event.Value) bool { return true })
+	}
+	if len(e.Leaves(f.Path)) > 0 {
+		return true
+	}
+	for _, field := range e.Fields() {
+		if strings.HasPrefix(field.Path, f.Path) && len(field.Path) > len(f.Path) && field.Path[len(f.Path)] == '.' &&
+			len(e.Leaves(field.Path)) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+func (c Range) holds(v event.Value) bool {
+	if !c.Min.Value.IsNull() {
+		if d := event.Compare(v, c.Min.Value); d < 0 || d == 0 && !c.Min.Inclusive {
+			return false
+		}
+	}
+	if !c.Max.Value.IsNull() {
+		if d := event.Compare(v, c.Max.Value); d > 0 || d == 0 && !c.Max.Inclusive {
+			return false
+		}
+	}
+	return true
+}
+
+func (c Like) fits(v event.Value) bool {
+	if !c.Field.Type.IsText() {
+		return c.Pattern.Fits(v.Str(), c.Fold)
+	}
+	for _, token := range Tokens(c.Field.Type, v.Str()) {
+		if c.Pattern.Fits(token, c.Fold) {
+			return true
+		}
+	}
+	return false
+}
+
+func (c Anywhere) found(e *event.Event) bool {
+	for _, f := range e.Fields() {
+		if c.inside(f.Path, f.Value) {
+			return true
+		}
+	}
+	return false
+}
+
+func (c Anywhere) inside(path string, v event.Value) bool {
+	switch v.Kind() {
+	case event.KindNull:
+		return false
+	case event.KindList:
+		for _, item := range v.Items() {
+			if c.inside(path, item) {
+				return true
+			}
+		}
+		return false
+	case event.KindObject:
+		for _, m := range v.Members() {
+			if c.inside(path+"."+m.Key, m.Value) {
+				return true
+			}
+		}
+		return false
+	}
+	text := v.Text()
+	if c.Pattern != nil && c.Pattern.Fits(text, false) || c.Pattern == nil && text == c.Text {
+		return true
+	}
+	if c.Analyse == nil {
+		return false
+	}
+	t, analysed := c.Analyse(path)
+	if !analysed {
+		return false
+	}
+	if c.Pattern != nil {
+		return Like{Field: Field{Path: path, Type: t}, Pattern: *c.Pattern}.fits(event.String(text))
+	}
+	return holdsWords(Tokens(t, text), Tokens(t, c.Text), c.Phrase)
+}
+
+func (c Cmp) eval(e *event.Event) Truth {
+	left, right := Compute(c.Left, e), Compute(c.Right, e)
+	if left.IsNull() || right.IsNull() {
+		return Null
+	}
+	return truth(c.Op.holds(event.Compare(left, right)))
+}
+
+func (op CmpOp) holds(d int) bool {
+	switch op {
+	case Equal:
+		return d == 0
+	case NotEqual:
+		return d != 0
+	case Less:
+		return d < 0
+	case LessEqual:
+		return d <= 0
+	case Greater:
+		return d > 0
+	}
+	return d >= 0
+}
+
+// Compute evaluates x on e.
+func Compute(x Value, e *event.Event) event.Value {
+	switch x := x.(type) {
+	case Lit:
+		return x.Value
+	case One:
+		if values := Read(x.Field, e); len(values) == 1 && single(x.Field, e) {
+			return values[0]
+		}
+		return event.Null()
+	case Call:
+		args := make([]event.Value, len(x.Args))
+		for i, a := range x.Args {
+			args[i] = Compute(a, e)
+		}
+		fn, ok := Functions[x.Fn]
+		if !ok {
+			panic("expr: no function " + x.Fn)
+		}
+		return fn.apply(args)
+	}
+	panic(fmt.Sprintf("expr: no evaluation of %T", x))
+}
+
+// single reports whether f has one value before coercion: a list whose other values do not fit is still a list.
+func single(f Field, e *event.Event) bool {
+	if f.Root {
+		return len(e.Leaves(f.Path)) == 1
+	}
+	return len(e.Values(f.Path)) == 1
+}
