@@ -1,0 +1,52 @@
+# Tocsin's tasks. `make demo` and `make test` work in a fresh clone with git, make, Go, gcc and g++.
+
+SHELL       := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.ONESHELL:
+.DEFAULT_GOAL := build
+MAKEFLAGS   += --no-print-directory
+
+GO          ?= go
+BIN         := bin/tocsin
+# The bundled data ends 2026-03-20T00:00:00Z and holds 20 days: 15 of history, 5 to run the rules over.
+DEMO_FROM   := 2026-03-15T00:00:00Z
+DEMO_DATA   := testdata/cloudtrail
+# The embedded DuckDB is a static C++ library, so every binary is linked with cgo.
+export CGO_ENABLED := 1
+
+.PHONY: build demo test conformance lint vuln generate demo-data clean
+
+build:
+	@$(GO) build -trimpath -o $(BIN) ./cmd/tocsin
+
+# demo succeeds when the scan ends with code 1, "alerts found": code 0 would mean that nothing was caught.
+demo: build
+	@code=0; $(BIN) scan --from $(DEMO_FROM) $(DEMO_DATA) || code=$$?
+	if [ $$code -ne 1 ]; then echo "demo: the scan ended with code $$code, expected 1 (alerts found)" >&2; exit 1; fi
+
+test: lint
+	@$(GO) test -timeout 14m ./...
+
+conformance:
+	@.ci/conformance
+
+lint:
+	@unformatted=$$(gofmt -l cmd internal rules *.go)
+	if [ -n "$$unformatted" ]; then printf 'not gofmt-ed:\n%s\n' "$$unformatted" >&2; exit 1; fi
+	$(GO) vet ./...
+	$(GO) tool staticcheck ./...
+
+# vuln is not part of test: the database of vulnerabilities is not reachable everywhere.
+vuln:
+	@command -v govulncheck >/dev/null || { echo 'vuln: govulncheck is not installed: go install golang.org/x/vuln/cmd/govulncheck@latest' >&2; exit 1; }
+	govulncheck ./...
+
+generate:
+	@$(GO) generate ./...
+
+# demo-data writes the bundled CloudTrail archive and its truth file anew; a test holds the committed files equal to it.
+demo-data:
+	@$(GO) test -count=1 ./internal/demo -run '^TestBundled' -update
+
+clean:
+	@rm -rf bin dist
