@@ -94,3 +94,17 @@ type Sighting struct {
 	Count       int64
 	FirstEvent  string // ID of the event at First, the least where several are
 }
+
+// Merge adds what o counts to s, which must be of the same program, tuple, day and segment.
+func (s *Sighting) Merge(o Sighting) {
+	switch {
+	case o.Count == 0:
+		return
+	case s.Count == 0 || o.First.Before(s.First) || o.First.Equal(s.First) && o.FirstEvent < s.FirstEvent:
+		s.First, s.FirstEvent = o.First, o.FirstEvent
+	}
+	if s.Count == 0 || o.Last.After(s.Last) {
+		s.Last = o.Last
+	}
+	s.Count += o.Count
+}

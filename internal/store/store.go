@@ -147,4 +147,6 @@ type Unsupported struct {
 }
 
 // Error says which node and why.
-func (u *Unsupported) Error() string { return fmt.Sprintf("unsupported plan node %T: %s", u.Node, u.Why) }
+func (u *Unsupported) Error() string {
+	return fmt.Sprintf("unsupported plan node %T: %s", u.Node, u.Why)
+}
