@@ -12,6 +12,7 @@
 package event
 
 import (
+	"slices"
 	"sort"
 	"strings"
 	"time"
@@ -60,6 +61,20 @@ func (e *Event) Set(path string, v Value) {
 		copy(e.fields[i+1:], e.fields[i:])
 		e.fields[i] = Field{Path: path, Value: v}
 	}
+}
+
+// setAll puts all of more, the later of two with the same path, in time n log n, where as many Sets could take n².
+func (e *Event) setAll(more []Field) {
+	all := append(e.fields, more...)
+	slices.SortStableFunc(all, func(a, b Field) int { return strings.Compare(a.Path, b.Path) })
+	kept := all[:0]
+	for i, f := range all {
+		if i+1 < len(all) && all[i+1].Path == f.Path {
+			continue
+		}
+		kept = append(kept, f)
+	}
+	e.fields = kept
 }
 
 // SetString puts the text s at path; an empty text is left out.

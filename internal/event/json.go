@@ -34,19 +34,28 @@ func Decode(data []byte, opt DecodeOptions) (*Event, error) {
 }
 
 // SetObject lays the members of obj out below prefix ("" is the top): ordinary objects become paths; flattened fields,
-// which tree names, lists of objects and empty objects stay values. Nulls are left out.
+// which tree names, lists of objects and empty objects stay values. Nulls are left out. Of a path that comes twice, as
+// {"a.b":1,"a":{"b":2}} has it, the last value counts.
 func (e *Event) SetObject(prefix string, obj Value, tree func(path string) bool) {
-	for _, m := range obj.Members() {
-		path := m.Key
-		if prefix != "" {
-			path = prefix + "." + m.Key
-		}
-		if m.Value.Kind() == KindObject && len(m.Value.Members()) > 0 && (tree == nil || !tree(path)) {
-			e.SetObject(path, m.Value, tree)
-			continue
-		}
-		e.Set(path, m.Value)
+	if prefix != "" {
+		prefix += "."
 	}
+	e.setAll(layOut(nil, prefix, obj, tree))
+}
+
+// layOut appends the entries of obj, whose paths begin with prefix (a dot at its end, or empty).
+func layOut(out []Field, prefix string, obj Value, tree func(path string) bool) []Field {
+	for _, m := range obj.Members() {
+		path := prefix + m.Key
+		switch {
+		case m.Value.IsNull():
+		case m.Value.Kind() == KindObject && len(m.Value.Members()) > 0 && (tree == nil || !tree(path)):
+			out = layOut(out, path+".", m.Value, tree)
+		default:
+			out = append(out, Field{Path: path, Value: m.Value})
+		}
+	}
+	return out
 }
 
 // ParseJSON reads exactly one JSON value. Of a key that comes twice the last value counts, at the place of the first;

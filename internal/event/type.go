@@ -132,7 +132,7 @@ func toDouble(v Value) (Value, bool) {
 	case KindInt:
 		return Float(float64(v.Int())), true
 	case KindFloat:
-		f := v.Float()
+		f := v.Float() + 0 // -0 becomes 0: the two are one value
 		return Float(f), !math.IsInf(f, 0) && f == f
 	case KindString:
 		n, ok := numberText(v.str)
@@ -172,18 +172,23 @@ func toDate(v Value) (Value, bool) {
 	switch v.kind {
 	case KindTime:
 		return v, true
-	case KindInt:
-		return Millis(v.Int()), true
+	case KindInt: // as its text: four digits are a year
+		return toDate(String(v.Text()))
 	case KindFloat:
 		n, ok := toLong(v)
-		return Millis(n.Int()), ok
+		return dateMillis(n.Int(), ok)
 	case KindString:
 		if t, ok := ParseTime(v.str); ok {
-			return Time(t), true
+			return dateMillis(t.UnixMilli(), true)
 		}
-		if n, err := strconv.ParseInt(v.str, 10, 64); err == nil {
-			return Millis(n), true
-		}
+		n, err := strconv.ParseInt(v.str, 10, 64)
+		return dateMillis(n, err == nil)
 	}
 	return Value{}, false
+}
+
+// dateMillis returns an instant of the years 0 to 9999; others have no text that documents could carry.
+func dateMillis(ms int64, ok bool) (Value, bool) {
+	const first, last = -62167219200000, 253402300799999
+	return Millis(ms), ok && first <= ms && ms <= last
 }
