@@ -18,18 +18,31 @@ const maxToken = 255
 // digit, _ or -. Both fold to lower case.
 func Tokens(t event.Type, s string) []string {
 	if t == event.PatternText {
-		return strings.FieldsFunc(strings.ToLower(s), func(r rune) bool {
-			return !('a' <= r && r <= 'z' || '0' <= r && r <= '9' || r == '_' || r == '-')
+		// Split before folding: the lower case of some signs (K, the Kelvin sign) is an ASCII letter.
+		tokens := strings.FieldsFunc(s, func(r rune) bool {
+			return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || r == '_' || r == '-')
 		})
+		for i := range tokens {
+			tokens[i] = strings.ToLower(tokens[i])
+		}
+		return tokens
 	}
 	var out []string
+	complex := false // whether the last token is a run of a script written without blanks
 	for seg := words.FromString(s); seg.Next(); {
 		w := seg.Value()
 		if !strings.ContainsFunc(w, wordRune) {
+			complex = false
 			continue
 		}
 		w = strings.ToLower(w)
-		for utf8.RuneCountInString(w) > maxToken {
+		run := isComplex(w)
+		if run && complex && utf8.RuneCountInString(out[len(out)-1]+w) <= maxToken {
+			out[len(out)-1] += w
+			continue
+		}
+		complex = run
+		for len(w) > maxToken && utf8.RuneCountInString(w) > maxToken {
 			cut := 0
 			for range maxToken {
 				_, n := utf8.DecodeRuneInString(w[cut:])
@@ -42,8 +55,21 @@ func Tokens(t event.Type, s string) []string {
 	return out
 }
 
+// wordRune reports whether a token may stand on r alone: a letter, a digit, another alphabetic or an emoji.
 func wordRune(r rune) bool {
-	return unicode.IsLetter(r) || unicode.IsNumber(r) || unicode.Is(unicode.So, r) && r > 0x1F000
+	if r < utf8.RuneSelf {
+		return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9'
+	}
+	return unicode.IsLetter(r) || unicode.IsDigit(r) || unicode.Is(unicode.Nl, r) ||
+		unicode.Is(unicode.So, r) && (r > 0x1F000 || unicode.Is(unicode.Other_Alphabetic, r))
+}
+
+// isComplex reports whether w is of a South-East Asian script, whose words stand without blanks: the analyser takes a
+// whole run of them as one token, where UAX 29 alone breaks at each character.
+func isComplex(w string) bool {
+	r, _ := utf8.DecodeRuneInString(w)
+	return r >= 0x0E00 && unicode.In(r, unicode.Thai, unicode.Lao, unicode.Khmer, unicode.Myanmar, unicode.Tai_Le,
+		unicode.New_Tai_Lue, unicode.Tai_Tham, unicode.Tai_Viet) && !unicode.IsDigit(r)
 }
 
 // holdsWords reports whether tokens has one of want, or all of want adjacent and in order.

@@ -113,7 +113,9 @@ func anyValue(f Field, e *event.Event, test func(event.Value) bool) bool {
 }
 
 func exists(f Field, e *event.Event) bool {
-	if f.Type != event.ObjectType && f.Type != event.Nested {
+	switch f.Type {
+	case event.ObjectType, event.Nested, event.GeoPoint:
+	default:
 		return anyValue(f, e, func(event.Value) bool { return true })
 	}
 	if len(e.Leaves(f.Path)) > 0 {

@@ -78,7 +78,8 @@ type Words struct {
 	Phrase bool
 }
 
-// Exists is true if the field has a value that its type can read.
+// Exists is true if the field has a value that its type can read: an empty text is one, a null or an empty list is none.
+// A field of the type object, nested or geo_point exists if anything stands at its path or below.
 type Exists struct{ Field Field }
 
 // Nested is true if one object at Path alone satisfies Cond, whose fields have their full paths.

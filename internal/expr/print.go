@@ -3,11 +3,15 @@ package expr
 import (
 	"fmt"
 	"sort"
+	"strconv"
 	"strings"
+
+	"github.com/tocsin-sec/tocsin/internal/event"
 )
 
-// String writes c in one canonical form: two conditions with the same text have the same meaning, so the text's hash can
-// name a program. It is for people and hashes; nothing parses it.
+// String writes c in one canonical form: two conditions with the same text have the same meaning (as far as an Anywhere's
+// Analyse, which has no text, is the same), so the text's hash can name a program. It is for people and hashes; nothing
+// parses it.
 func String(c Cond) string {
 	var b strings.Builder
 	writeCond(&b, c)
@@ -105,9 +109,16 @@ func writeValue(b *strings.Builder, x Value) {
 	}
 }
 
-// String writes the field as path:type, a flattened root with a star.
+// String writes the field as path:type, a flattened root with a star. A path of other than letters, digits and @ . _ -
+// is quoted, so that no path can be taken for something else.
 func (f Field) String() string {
-	s := f.Path + ":" + f.Type.String()
+	s := f.Path
+	if s == "" || strings.ContainsFunc(s, func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("@._-", r)
+	}) {
+		s = strconv.Quote(s)
+	}
+	s += ":" + f.Type.String()
 	if f.Root {
 		s += "*"
 	}
@@ -126,6 +137,7 @@ func Paths(c Cond) (paths []string, whole bool) {
 }
 
 // Walk calls field for every field that c reads, in order, and everything for every node that reads the whole document.
+// A Nested reads its path too, as a field of the type event.Nested.
 func Walk(c Cond, field func(Field), everything func()) {
 	switch c := c.(type) {
 	case And:
@@ -149,6 +161,7 @@ func Walk(c Cond, field func(Field), everything func()) {
 	case Exists:
 		field(c.Field)
 	case Nested:
+		field(Field{Path: c.Path, Type: event.Nested})
 		Walk(c.Cond, field, everything)
 	case Anywhere:
 		everything()
