@@ -20,8 +20,9 @@ type Node interface{ node() }
 type Scan struct {
 	// Streams are names with * as wildcard; one that begins with - takes streams away from those before it.
 	Streams []string
-	// Fields are the paths that the plan reads (Prune sets them); nil: whole documents. A row holds at least these, and
-	// always the event's ID, Stream and Source where it has one.
+	// Fields are the paths that the plan reads (Prune sets them); nil: whole documents. A row holds at least what stands
+	// at or below these and, where one leads into a tree, that of the tree (event.Keep), and always the event's ID,
+	// Stream and Source where it has one.
 	Fields []string
 }
 
@@ -37,7 +38,8 @@ type Column struct {
 	Value expr.Value
 }
 
-// Eval adds columns to each row, each computed from the row as it came in. A null column is left out.
+// Eval adds columns to each row, each computed from the row as it came in, in place of what stands at the column's name.
+// A null column is left out, and takes what stands there away.
 type Eval struct {
 	In   Node
 	Cols []Column
@@ -46,8 +48,8 @@ type Eval struct {
 // Group is one key of an Aggregate: each value of a field, or one computed value.
 type Group struct {
 	Name string
-	// Each, where Value is nil: the row counts once for each different value of the field, and not at all where it has
-	// none. Several such groups give every combination.
+	// Each, where Value is nil: the row counts once for each different value of the field (event.Compare), and not at
+	// all where it has none. Several such groups give every combination.
 	Each expr.Field
 	// Value: the row counts in the one group of this value; null is a group too, its field left out of the row.
 	Value expr.Value
@@ -85,7 +87,8 @@ type SortKey struct {
 	Desc  bool
 }
 
-// Sort orders the rows. Ties are broken by stream and ID, ascending.
+// Sort orders the rows (event.Compare). Ties are broken by stream and ID, ascending; further ones are undefined. Filter,
+// Eval, Limit and Project keep the order of their input.
 type Sort struct {
 	In   Node
 	Keys []SortKey
@@ -97,7 +100,7 @@ type Limit struct {
 	N  int
 }
 
-// Project keeps of each row the fields at or below Paths alone.
+// Project keeps of each row the fields at or below Paths alone, and of trees what lies there (event.Keep).
 type Project struct {
 	In    Node
 	Paths []string

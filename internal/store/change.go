@@ -1,6 +1,7 @@
 package store
 
 import (
+	"crypto/sha256"
 	"encoding/hex"
 	"time"
 
@@ -14,8 +15,8 @@ type Change struct {
 	// Live sets the event.ingested of Events to the stamp.
 	Live bool
 	// Events are stored under (stream, UTC day of @timestamp, ID). The same ID with the same source bytes is a
-	// duplicate and not stored again; the same ID with other bytes is stored under ID + "-" + hash of the bytes and
-	// counted as a conflict. Every event has a @timestamp, a Stream and an ID.
+	// duplicate and not stored again; the same ID with other bytes is stored under ConflictID and counted as a
+	// conflict. Every event has a @timestamp, a Stream and an ID.
 	Events []*event.Event
 	// Alerts are stored likewise in AlertStream; one whose ID is stored already (whatever its day or content) is left out.
 	Alerts []*event.Event
@@ -42,6 +43,13 @@ type Outcome struct {
 	Misfits int
 	// NewAlerts are the IDs of the alerts that were stored, in the order of Change.Alerts.
 	NewAlerts []string
+}
+
+// ConflictID is the ID under which an event with the given source bytes is stored where its own ID is taken by one with
+// other bytes of the same stream and day.
+func ConflictID(id string, source []byte) string {
+	sum := sha256.Sum256(source)
+	return id + "-" + hex.EncodeToString(sum[:8])
 }
 
 // AlertState sets one field of an alert: its value as it is now. A null removes it.
