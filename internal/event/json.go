@@ -12,6 +12,9 @@ import (
 // MaxDepth is how deep JSON may be nested; deeper input is an error, not a crash.
 const MaxDepth = 1000
 
+// ErrTooDeep is what reading JSON nested deeper than MaxDepth fails with.
+var ErrTooDeep = fmt.Errorf("nested deeper than %d", MaxDepth)
+
 // DecodeOptions says how Decode reads a document.
 type DecodeOptions struct {
 	// Tree reports whether the object at path stays one value (a flattened field). Nil: none does.
@@ -110,12 +113,12 @@ func (r *jsonReader) value(depth int) (Value, error) {
 		return v, nil
 	case '[':
 		if depth >= MaxDepth {
-			return Value{}, fmt.Errorf("nested deeper than %d", MaxDepth)
+			return Value{}, ErrTooDeep
 		}
 		return r.list(depth)
 	case '{':
 		if depth >= MaxDepth {
-			return Value{}, fmt.Errorf("nested deeper than %d", MaxDepth)
+			return Value{}, ErrTooDeep
 		}
 		return r.object(depth)
 	}
