@@ -1,0 +1,310 @@
+// Package ingest takes objects to the store: split into records, normalise, enrich, batch, commit. Every record that is
+// read ends as stored, as a duplicate, or as rejected with its reason in a dead letter; none is lost in between.
+//
+// It knows no data set (that is normalize) and opens no file (that is source). Records keep their order, so which of two
+// equal events is the duplicate does not depend on timing.
+//
+//	l := ingest.New(db, cloudtrail, enrichers, ingest.Options{Clock: time.Now})
+//	err := l.Object(ctx, name, reader)  // once for each object
+//	err = l.Close(ctx)                  // everything is durable when it returns nil
+//	account := l.Account()
+package ingest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/tocsin-sec/tocsin/internal/event"
+	"github.com/tocsin-sec/tocsin/internal/normalize"
+	"github.com/tocsin-sec/tocsin/internal/plan"
+	"github.com/tocsin-sec/tocsin/internal/store"
+)
+
+// Options of a Loader.
+type Options struct {
+	// Clock stamps the commits.
+	Clock func() time.Time
+	// BatchEvents and BatchBytes (of source records) are when a batch is committed; 0: 32,768 events, 48 MiB.
+	BatchEvents int
+	BatchBytes  int
+	// Workers normalise; 0: one for each processor.
+	Workers int
+}
+
+const (
+	defaultBatchEvents = 32 << 10
+	defaultBatchBytes  = 48 << 20
+	// A job is what a worker normalises at a time.
+	jobRecords = 512
+	jobBytes   = 1 << 20
+	// aheadJobs may wait while a commit runs.
+	aheadJobs = 32
+)
+
+// Account says what became of the records that were read: Read = Stored + Duplicates + the sum of Rejected once Close
+// has returned nil.
+type Account struct {
+	Read       int64
+	Stored     int64
+	Duplicates int64
+	Conflicts  int64 // of Stored: the same ID as another event, with other bytes
+	Rejected   map[string]int64
+	// DuplicateKeys counts JSON keys that came twice in one object; the last value was kept.
+	DuplicateKeys int64
+	// Misfits counts values that do not fit their field's type: stored, but not matched.
+	Misfits int64
+	// Span is where the @timestamp of the events that were read lie.
+	Span store.Span
+	// LongestCommit is the longest that one commit took.
+	LongestCommit time.Duration
+}
+
+// RejectedTotal is the number of rejected records.
+func (a Account) RejectedTotal() int64 {
+	var n int64
+	for _, k := range a.Rejected {
+		n += k
+	}
+	return n
+}
+
+// Enricher adds fields to an event. It is safe for concurrent use.
+type Enricher func(*event.Event)
+
+// Loader takes objects to a store, one after the other, working on several records at once. Its methods are called by
+// one goroutine, Seen by any.
+type Loader struct {
+	db        store.Writer
+	set       normalize.DataSet
+	enrichers []Enricher
+	opt       Options
+
+	jobs    chan *job // to the workers
+	ordered chan *job // to the committer, in the order of the records
+	workers sync.WaitGroup
+	done    chan struct{} // closed when the committer has ended
+	stop    context.CancelFunc
+	ctx     context.Context
+	failed  error // why the committer ended; read after done
+
+	seen    atomic.Int64
+	account Account
+	batch   batch
+	current *job
+}
+
+// job is a run of neighbouring records.
+type job struct {
+	raws   []event.Raw
+	bytes  int
+	ready  chan struct{}
+	events []*event.Event
+	dead   []store.RecordWrite
+	counts normalize.Counts
+}
+
+// New returns a loader. Its goroutines end with Close.
+func New(db store.Writer, set normalize.DataSet, enrichers []Enricher, opt Options) *Loader {
+	if opt.BatchEvents == 0 {
+		opt.BatchEvents = defaultBatchEvents
+	}
+	if opt.BatchBytes == 0 {
+		opt.BatchBytes = defaultBatchBytes
+	}
+	if opt.Workers == 0 {
+		opt.Workers = runtime.GOMAXPROCS(0)
+	}
+	l := &Loader{db: db, set: set, enrichers: enrichers, opt: opt,
+		jobs: make(chan *job, opt.Workers), ordered: make(chan *job, aheadJobs), done: make(chan struct{}),
+		account: Account{Rejected: map[string]int64{}}}
+	l.ctx, l.stop = context.WithCancel(context.Background())
+	for range opt.Workers {
+		l.workers.Go(l.work)
+	}
+	go l.commitAll()
+	return l
+}
+
+// Seen is the number of records read so far.
+func (l *Loader) Seen() int64 { return l.seen.Load() }
+
+// Object reads one uncompressed object to its end. What makes the rest of it unreadable is returned as a
+// *normalize.ObjectError, and the loader is ready for the next object; any other error ends the load.
+func (l *Loader) Object(ctx context.Context, name string, r io.Reader) error {
+	err := l.set.Split(r, name, func(raw event.Raw) error {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		l.seen.Add(1)
+		if l.current == nil {
+			l.current = &job{ready: make(chan struct{})}
+		}
+		l.current.raws = append(l.current.raws, raw)
+		l.current.bytes += len(raw.Data)
+		if len(l.current.raws) >= jobRecords || l.current.bytes >= jobBytes {
+			return l.send(ctx)
+		}
+		return nil
+	})
+	var broken *normalize.ObjectError
+	if err == nil || errors.As(err, &broken) {
+		return err
+	}
+	return fmt.Errorf("load %s: %w", name, err)
+}
+
+// send hands the current job to the workers and the committer.
+func (l *Loader) send(ctx context.Context) error {
+	j := l.current
+	l.current = nil
+	for _, to := range []chan *job{l.ordered, l.jobs} {
+		select {
+		case to <- j:
+		case <-l.done:
+			return l.failed
+		case <-ctx.Done():
+			l.stop() // the committer must not wait for a job that no worker has
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+// Close commits what is left and ends the loader. After a cancelled ctx, or an error of the store, what was not committed
+// is dropped: the store holds whole commits alone.
+func (l *Loader) Close(ctx context.Context) error {
+	defer l.stop()
+	err := ctx.Err()
+	if err == nil && l.current != nil {
+		err = l.send(ctx)
+	}
+	if err != nil {
+		l.stop()
+	}
+	close(l.jobs)
+	close(l.ordered)
+	undo := context.AfterFunc(ctx, l.stop)
+	<-l.done
+	undo()
+	l.workers.Wait()
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case l.failed != nil:
+		return l.failed
+	case err != nil:
+		return err
+	}
+	l.account.Read = l.seen.Load()
+	if out := l.account.Stored + l.account.Duplicates + l.account.RejectedTotal(); out != l.account.Read {
+		return fmt.Errorf("the account is wrong: %d records read, %d accounted for", l.account.Read, out)
+	}
+	return nil
+}
+
+// Account returns what became of the records; it is complete when Close has returned.
+func (l *Loader) Account() Account { return l.account }
+
+// work normalises jobs until there are no more.
+func (l *Loader) work() {
+	for j := range l.jobs {
+		for _, raw := range j.raws {
+			e, err := l.normalise(raw, &j.counts)
+			if err != nil {
+				j.dead = append(j.dead, deadLetter(raw, err))
+				continue
+			}
+			j.events = append(j.events, e)
+		}
+		close(j.ready)
+	}
+}
+
+// internalError is the reason of a record on which the normaliser itself failed.
+const internalError = "internal-error"
+
+// normalise makes one event, finished and enriched. A record that makes a normaliser panic is rejected like any other
+// bad one: one record must never end a load.
+func (l *Loader) normalise(raw event.Raw, counts *normalize.Counts) (e *event.Event, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			e, err = nil, counts.Reject(internalError, fmt.Sprint(r))
+		}
+	}()
+	if e, err = l.set.Normalize(raw, counts); err != nil {
+		return nil, err
+	}
+	for _, enrich := range l.enrichers {
+		enrich(e)
+	}
+	l.set.Finish(e)
+	return e, nil
+}
+
+// commitAll gathers the jobs in order and commits batch by batch.
+func (l *Loader) commitAll() {
+	defer close(l.done)
+	for j := range l.ordered {
+		select {
+		case <-j.ready:
+		case <-l.ctx.Done():
+			l.failed = l.ctx.Err()
+			return
+		}
+		l.note(j)
+		if len(l.batch.events) >= l.opt.BatchEvents || l.batch.bytes >= l.opt.BatchBytes {
+			if l.failed = l.commit(); l.failed != nil {
+				return
+			}
+		}
+	}
+	if l.ctx.Err() == nil {
+		l.failed = l.commit()
+	}
+}
+
+// batch is what the next commit writes.
+type batch struct {
+	events []*event.Event
+	dead   []store.RecordWrite
+	bytes  int
+}
+
+func (l *Loader) note(j *job) {
+	l.batch.events = append(l.batch.events, j.events...)
+	l.batch.dead = append(l.batch.dead, j.dead...)
+	l.batch.bytes += j.bytes
+	l.account.DuplicateKeys += j.counts.DuplicateKeys
+	for reason, n := range j.counts.Rejected {
+		l.account.Rejected[reason] += n
+	}
+	for _, e := range j.events {
+		if t, timed := (plan.TimeField{Primary: plan.Timestamp}).Of(e); timed {
+			l.account.Span = l.account.Span.Include(t)
+		}
+	}
+}
+
+func (l *Loader) commit() error {
+	if len(l.batch.events) == 0 && len(l.batch.dead) == 0 {
+		return nil
+	}
+	began := l.opt.Clock()
+	c := store.Change{At: began, Events: l.batch.events, Records: l.batch.dead}
+	if err := l.db.Apply(l.ctx, &c); err != nil {
+		return fmt.Errorf("commit %d events: %w", len(l.batch.events), err)
+	}
+	l.account.LongestCommit = max(l.account.LongestCommit, l.opt.Clock().Sub(began))
+	l.account.Stored += int64(c.Outcome.Stored)
+	l.account.Duplicates += int64(c.Outcome.Duplicates)
+	l.account.Conflicts += int64(c.Outcome.Conflicts)
+	l.account.Misfits += int64(c.Outcome.Misfits)
+	l.batch = batch{}
+	return nil
+}
