@@ -40,6 +40,7 @@ type parser struct {
 	at        int
 	noLeading bool
 	open      []int // offsets of the parentheses and braces that are open
+	last      int   // where the last field or value begins
 	err       *diag.Diagnostic
 }
 
@@ -185,7 +186,7 @@ func (p *parser) condition(negated bool) Node {
 		p.unexpected(beginnings(negated, "field", "value")...)
 		return nil
 	}
-	p.at = after
+	p.last, p.at = p.at, after
 	p.blanks()
 	switch {
 	case p.take(':'):
@@ -226,7 +227,7 @@ func (p *parser) bound(field Literal, strict, orEqual Op) Node {
 		p.unexpected("value")
 		return nil
 	}
-	p.at = after
+	p.last, p.at = p.at, after
 	return &Range{Field: field, Op: op, Value: value}
 }
 
@@ -254,7 +255,7 @@ func (p *parser) values(field *Literal, negated, first bool) Node {
 		}
 		return nil
 	}
-	p.at = after
+	p.last, p.at = p.at, after
 	p.checkLeading(value)
 	return &Is{Field: field, Value: value}
 }

@@ -203,6 +203,8 @@ func (p *parser) afterQuoted() diag.Diagnostic {
 	case p.text[p.at] == ',':
 		d.Message = "a comma does not separate values"
 		d.Hint = `put "or" between the values of a list: field : ("a" or "b")`
+	case wordAt(p.text, p.at, "or") && blank(p.text, p.at+2) > 0, wordAt(p.text, p.at, "and") && blank(p.text, p.at+3) > 0:
+		d.Message, d.Hint = "a blank is missing before this word", "and, or stand between blanks"
 	case strings.HasPrefix(p.text[p.at:], "&&"):
 		d.Message, d.Hint = `"&&" is no operator`, `write "and", with blanks on both sides`
 	case strings.HasPrefix(p.text[p.at:], "||"):
@@ -243,11 +245,13 @@ func (p *parser) strayColon(before string) diag.Diagnostic {
 		}
 		return diag.Diagnostic{Code: CodeUnexpected, Message: "a field name is missing before the colon"}
 	}
-	from := strings.LastIndexAny(before, `:<>(){}"`) + 1
-	value := strings.TrimLeftFunc(before[from:], trimmed)
-	from = len(before) - len(value)
+	from := p.last
+	value := p.text[from:len(before)]
 	word := value[strings.LastIndexFunc(value, trimmed)+1:]
 	switch {
+	case p.inList():
+		return diag.Diagnostic{Code: CodeColon, Message: "a colon in a list of values",
+			Hint: `close the list before the next field; a colon that belongs to the value is written \: or in quotes`}
 	case strings.Contains(value, "&&"), strings.Contains(value, "||"):
 		sign, instead := "&&", "and"
 		if strings.LastIndex(value, "||") > strings.LastIndex(value, "&&") {
@@ -279,6 +283,16 @@ func (p *parser) strayColon(before string) diag.Diagnostic {
 		d.Message = "an IPv6 address has to stand in quotes"
 	}
 	return d
+}
+
+// inList reports whether the parser's place is in a list of values.
+func (p *parser) inList() bool {
+	for i := len(p.open) - 1; i >= 0 && p.text[p.open[i]] == '('; i-- {
+		if lastSign(strings.TrimRightFunc(p.text[:p.open[i]], trimmed)) == ":" {
+			return true
+		}
+	}
+	return false
 }
 
 // fieldLike reports whether word may well be a field name.
@@ -315,14 +329,13 @@ func (p *parser) strayComparison(before string) diag.Diagnostic {
 	}
 	sign := p.text[d.Span.Start:d.Span.End]
 	last := lastSign(before)
-	inList := len(p.open) > 0 && strings.HasSuffix(strings.TrimRightFunc(p.text[:p.open[len(p.open)-1]], trimmed), ":")
 	switch {
 	case last == ":":
 		d.Message = fmt.Sprintf("a colon cannot stand before %q", sign)
 		d.Hint = fmt.Sprintf("leave the colon out: field %s value", sign)
 	case last == "<" && sign == ">":
 		d.Message, d.Hint = `"<>" is no operator`, "write not field : value"
-	case inList && p.text[p.open[len(p.open)-1]] == '(':
+	case p.inList():
 		d.Message = fmt.Sprintf("%q cannot stand in a list of values", sign)
 		d.Hint = fmt.Sprintf("write a condition of its own: field %s value", sign)
 	case p.expectsText(before) && last == "":
