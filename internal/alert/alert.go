@@ -1,0 +1,172 @@
+// Package alert is the alert document: what a rule found, written the way the alerts index of Elastic Security holds it
+// (rule-execution.md §4), with the evidence for it under tocsin.alert.*, and the IDs that make writing one twice
+// harmless.
+//
+// An alert is an event of the stream store.AlertStream. It holds the source event, cleaned, the fields kibana.alert.* of
+// the alert itself, and a snapshot of the rule. It never changes; what changes about it (status, assignees) is a state
+// beside it. Whether an event deserves an alert is decided by package detect, and nothing is written here.
+//
+//	a := alert.New(alert.Input{Rule: r, Source: e, ID: alert.QueryID("default", r.UUID(), e.Stream, e.ID), Time: slot})
+//	a.AppendJSON(nil, alert.Dotted)
+package alert
+
+import (
+	"strings"
+	"time"
+
+	"github.com/tocsin-sec/tocsin/internal/event"
+	"github.com/tocsin-sec/tocsin/internal/rule"
+	"github.com/tocsin-sec/tocsin/internal/store"
+)
+
+// Input is what an alert is made from.
+type Input struct {
+	Rule *rule.Rule
+	// Source is the event that the rule found; it is not changed.
+	Source *event.Event
+	// ID is the alert's ID: see QueryID and NewTermsID.
+	ID string
+	// Time is the alert's @timestamp: the slot of the run, which is its window's nominal end.
+	Time time.Time
+	// RunID names the run; "" for the one that follows from the rule and Time.
+	RunID string
+	// Manual says that a person asked for the run, not the schedule.
+	Manual bool
+	// Version is the version of Tocsin, for kibana.version; "" leaves the field out.
+	Version string
+	// NewTerms are the values that are new, in the order of the rule's fields; nil for other rule types.
+	NewTerms []event.Value
+	// Evidence says why; where its ID and Time are not set, they are the Source's.
+	Evidence Evidence
+}
+
+// space is the one space that alerts live in.
+const space = "default"
+
+// New makes the alert. The same Input gives the same document.
+func New(in Input) *event.Event {
+	a := clean(in.Source)
+	a.ID, a.Stream, a.Source = in.ID, store.AlertStream, event.Raw{}
+	now := date(in.Time)
+	severity, risk, name := overrides(in.Rule, in.Source)
+
+	a.Set("@timestamp", now)
+	a.Set("event.kind", event.String("signal"))
+	a.Set("kibana.space_ids", event.Strings(space))
+	a.SetString("kibana.version", in.Version)
+	a.Set("kibana.alert.uuid", event.String(in.ID))
+	a.Set("kibana.alert.start", now)
+	a.Set("kibana.alert.last_detected", now)
+	a.Set("kibana.alert.intended_timestamp", now)
+	a.Set("kibana.alert.status", event.String("active"))
+	a.Set("kibana.alert.workflow_status", event.String("open"))
+	a.Set("kibana.alert.workflow_tags", event.List())
+	a.Set("kibana.alert.workflow_assignee_ids", event.List())
+	if t, ok := event.Coerce(event.Date, in.Source.Get("@timestamp")); ok {
+		a.Set("kibana.alert.original_time", date(t.Time()))
+	}
+
+	line, depth := ancestry(in.Source)
+	a.Set("kibana.alert.ancestors", event.List(line...))
+	a.Set("kibana.alert.depth", event.Int(depth))
+	a.Set("kibana.alert.severity", event.String(severity))
+	a.Set("kibana.alert.risk_score", risk)
+	a.Set("kibana.alert.reason", event.String(reason(in.Source, severity, name)))
+	a.SetString("kibana.alert.building_block_type", in.Rule.BuildingBlockType)
+	if in.NewTerms != nil {
+		a.Set("kibana.alert.new_terms", event.List(plain(in.NewTerms)...))
+	}
+
+	snapshot(a, in.Rule)
+	a.Set("kibana.alert.rule.name", event.String(name))
+	run := in.RunID
+	if run == "" {
+		run = rule.UUIDv5(in.Rule.UUID(), event.FormatTime(in.Time))
+	}
+	a.Set("kibana.alert.rule.execution.uuid", event.String(run))
+	a.Set("kibana.alert.rule.execution.timestamp", now)
+	a.Set("kibana.alert.rule.execution.type", event.String(kindOfRun(in.Manual)))
+
+	in.Evidence.addTo(a, in)
+	return a
+}
+
+// Dotted reports whether alerts write path as a dotted key at the top of the document: see event.Event.AppendJSON.
+func Dotted(path string) bool {
+	return strings.HasPrefix(path, "kibana.") || path == "event.kind"
+}
+
+// Raised reports whether the source is an alert that the rule with this UUID raised, or that rests on one: alerting on
+// it again would go round in a circle.
+func Raised(source *event.Event, ruleUUID string) bool {
+	for _, path := range []string{"kibana.alert.ancestors.rule", "kibana.alert.rule.uuid"} {
+		for _, v := range source.Values(path) {
+			if v.Text() == ruleUUID {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// ancestry returns what the alert descends from, the source last, and its depth (§4.3).
+func ancestry(source *event.Event) (line []event.Value, depth int64) {
+	line = append(line, objects(source.Get("kibana.alert.ancestors"))...)
+	parent := []event.Member{
+		{Key: "id", Value: event.String(source.ID)},
+		{Key: "index", Value: event.String(source.Stream)},
+	}
+	uuid := source.Text("kibana.alert.rule.uuid")
+	if source.Stream != store.AlertStream && uuid == "" {
+		parent = append(parent, event.Member{Key: "type", Value: event.String("event")},
+			event.Member{Key: "depth", Value: event.Int(0)})
+		return append(line, event.Object(parent...)), 1
+	}
+	depth = 1
+	if v, ok := event.Coerce(event.Long, source.Get("kibana.alert.depth")); ok {
+		depth = v.Int()
+	}
+	parent = append(parent, event.Member{Key: "type", Value: event.String("signal")},
+		event.Member{Key: "depth", Value: event.Int(depth)})
+	if uuid != "" {
+		parent = append(parent, event.Member{Key: "rule", Value: event.String(uuid)})
+	}
+	return append(line, event.Object(parent...)), depth + 1
+}
+
+// objects returns the objects that v is or holds.
+func objects(v event.Value) []event.Value {
+	if v.Kind() == event.KindObject {
+		return []event.Value{v}
+	}
+	var out []event.Value
+	for _, item := range v.Items() {
+		if item.Kind() == event.KindObject {
+			out = append(out, item)
+		}
+	}
+	return out
+}
+
+// plain returns values as documents carry them: booleans and numbers as they are, everything else as text.
+func plain(values []event.Value) []event.Value {
+	out := make([]event.Value, len(values))
+	for i, v := range values {
+		switch v.Kind() {
+		case event.KindBool, event.KindInt, event.KindFloat:
+			out[i] = v
+		default:
+			out[i] = event.String(v.Text())
+		}
+	}
+	return out
+}
+
+func kindOfRun(manual bool) string {
+	if manual {
+		return "manual"
+	}
+	return "scheduled"
+}
+
+func date(t time.Time) event.Value { return event.String(event.FormatTime(t)) }
