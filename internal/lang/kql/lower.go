@@ -1,6 +1,7 @@
 package kql
 
 import (
+	"fmt"
 	"strings"
 	"time"
 
@@ -68,11 +69,34 @@ func UsesNow(n Node) bool {
 	return found
 }
 
+// MaxConditions bounds how many conditions a query may come to, those for each field that a name with a star, or a
+// value without a field, stands for included.
+const MaxConditions = 300_000
+
+// expansionCost is what a name with a star counts besides its fields.
+const expansionCost = 300
+
 // lowerer turns the tree into a condition; found are the mistakes on the way.
 type lowerer struct {
 	Options
 	view  bool
 	found diag.List
+	spent int
+	full  bool // more than MaxConditions
+
+	declared []expr.Field // all declared fields, once asked for
+	analysed func(path string) (event.Type, bool)
+}
+
+// spend counts n conditions; false once they are too many, which it reports at v.
+func (l *lowerer) spend(n int, v Literal) bool {
+	l.spent += n
+	if l.spent > MaxConditions && !l.full {
+		l.full = true
+		l.refuse(v, CodeTooMany, fmt.Sprintf("the query comes to more than %d conditions", MaxConditions),
+			"names with a star, and values without a field, count once for each field")
+	}
+	return !l.full
 }
 
 func newLowerer(n Node, o Options) *lowerer {
@@ -116,7 +140,7 @@ func (l *lowerer) below(prefix string, n Node) expr.Cond {
 		case matchesAll(n):
 			return expr.Const{Value: true}
 		case n.Field == nil:
-			return l.anywhere(n.Value)
+			return l.anywhere(prefix, n.Value)
 		}
 		return l.fields(prefix, *n.Field, n.Value, func(f expr.Field) expr.Cond { return l.equals(f, n.Value) })
 	case *Range:
@@ -158,6 +182,9 @@ func joinIns(conds []expr.Cond) []expr.Cond {
 
 // fields makes the condition for the field called name, or, where the name holds a star, one for each that fits.
 func (l *lowerer) fields(prefix string, name, value Literal, cond func(expr.Field) expr.Cond) expr.Cond {
+	if !l.spend(1, value) {
+		return expr.Const{Value: false}
+	}
 	if !name.Wildcard() {
 		f, _ := l.resolve(prefix + name.Text())
 		return cond(f)
@@ -165,14 +192,23 @@ func (l *lowerer) fields(prefix string, name, value Literal, cond func(expr.Fiel
 	if !l.view && !value.Exists() {
 		return expr.Const{Value: false}
 	}
+	if !l.spend(expansionCost, value) {
+		return expr.Const{Value: false}
+	}
 	var conds []expr.Cond
 	before := len(l.found)
 	for _, f := range l.expand(prefix, name) {
+		if !l.spend(1, value) {
+			break
+		}
 		if (f.Type == event.ObjectType || f.Type == event.Nested || f.Type == event.GeoPoint) && !value.Exists() {
 			continue
 		}
 		conds = append(conds, cond(f))
 		if len(l.found) > before { // one mistake says it all
+			if l.full {
+				break
+			}
 			d := &l.found[before]
 			d.Hint = "the field name fits " + f.Path + " too: write the fields' names out"
 			l.found = l.found[:before+1]
@@ -200,7 +236,11 @@ func (l *lowerer) expand(prefix string, name Literal) []expr.Field {
 
 // everywhere returns all declared fields.
 func (l *lowerer) everywhere() []expr.Field {
-	return l.expand("", Literal{Parts: []string{"", ""}})
+	if l.analysed == nil {
+		l.declared = l.expand("", Literal{Parts: []string{"", ""}})
+		l.analysed = analysis(l.declared)
+	}
+	return l.declared
 }
 
 // refuse notes a mistake in v and returns a condition in its place.

@@ -140,7 +140,7 @@ func anys(texts []string) []any {
 }
 
 // readLines reads a file of one JSON object a line.
-func readLines[T any](t *testing.T, name string) []T {
+func readLines[T any](t testing.TB, name string) []T {
 	t.Helper()
 	f, err := os.Open(name)
 	if err != nil {
