@@ -25,7 +25,7 @@ func Parse(name string, data []byte) (*Rule, error) {
 	text := strings.TrimPrefix(string(data), "\ufeff")
 	doc, top := open(name, text)
 	if top == nil {
-		return nil, doc.found
+		return nil, doc.diagnostics()
 	}
 	root := doc.table("", top)
 	root.need("rule")
@@ -38,8 +38,7 @@ func Parse(name string, data []byte) (*Rule, error) {
 	root.close()
 	r.Note = notes.into(r.Note)
 	if len(doc.found) > 0 {
-		doc.found.Sort()
-		return nil, doc.found
+		return nil, doc.diagnostics()
 	}
 	r.CannotRun = r.cannotRun()
 	return r, nil
@@ -203,9 +202,10 @@ func (r *Rule) ofType(t *table) {
 	if r.Type == TypeNewTerms {
 		r.newTerms(t)
 	}
+	modelled := slices.Clone(t.asked)
 	t.need(neededBy[r.Type]...)
 	for _, key := range sortedTypeKeys() {
-		if _, given := t.has[key]; given && !slices.Contains(t.asked, key) {
+		if _, given := t.has[key]; given && !slices.Contains(modelled, key) {
 			r.Extra = append(r.Extra, event.Member{Key: key, Value: t.value(key)})
 		}
 	}

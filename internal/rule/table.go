@@ -37,7 +37,11 @@ type document struct {
 	file, text string
 	places     map[string]place
 	found      diag.List
+	more       int // found beyond maxFound
 }
+
+// maxFound bounds the diagnostics of one file.
+const maxFound = 100
 
 // open reads text as TOML; nil and a diagnostic where it is none.
 func open(file, text string) (*document, map[string]any) {
@@ -64,7 +68,7 @@ func wordAt(text string, position func() (line, column int)) diag.Span {
 	at := diag.OffsetOf(text, line, 1)
 	at = min(at+max(column-1, 0), len(text))
 	rest := text[at:]
-	if end := strings.IndexAny(rest, " \t\r\n=,]}#"); end > 0 {
+	if end := strings.IndexAny(rest, " \t\r\n=,]}#"); end >= 0 {
 		rest = rest[:end]
 	}
 	if len(rest) > 80 {
@@ -74,8 +78,22 @@ func wordAt(text string, position func() (line, column int)) diag.Span {
 }
 
 func (d *document) report(code string, at diag.Span, hint, format string, args ...any) {
+	if len(d.found) == maxFound {
+		d.more++
+		return
+	}
 	d.found = append(d.found, diag.Diagnostic{Code: code, Message: fmt.Sprintf(format, args...), Span: at, File: d.file,
 		Hint: hint, Text: d.text})
+}
+
+// diagnostics returns what was found, sorted.
+func (d *document) diagnostics() diag.List {
+	d.found.Sort()
+	if d.more > 0 {
+		d.found = append(d.found, diag.Diagnostic{Severity: diag.Note, File: d.file,
+			Message: fmt.Sprintf("%d more mistakes are not listed", d.more)})
+	}
+	return d.found
 }
 
 // table is one table of a document. Each method that reads a key takes note of it; close reports the keys that nobody
@@ -92,7 +110,12 @@ func (d *document) table(path string, has map[string]any) *table {
 }
 
 // title is what a person calls the table: rule.threat[2].
-func (t *table) title() string { return title(t.path) }
+func (t *table) title() string {
+	if t.path == "" {
+		return "the file"
+	}
+	return title(t.path)
+}
 
 func title(path string) string {
 	var b strings.Builder
@@ -186,7 +209,9 @@ func (t *table) oneOf(key string, allowed ...string) string {
 		hint = fmt.Sprintf("only %q is allowed", allowed[0])
 	}
 	t.bad(codeNotOneOf, key, hint, "%q is no value of %s", short(s), key)
-	t.doc.found[len(t.doc.found)-1].Expected = allowed
+	if t.doc.more == 0 {
+		t.doc.found[len(t.doc.found)-1].Expected = allowed
+	}
 	return ""
 }
 
@@ -360,15 +385,8 @@ func (t *table) close() {
 		if near, ok := diag.Nearest(key, t.asked); ok {
 			hint = fmt.Sprintf("did you mean %q?", near)
 		}
-		t.doc.report(codeUnknownKey, t.keyAt(key), hint, "%s has no key %q", t.titleOr("the file"), short(key))
+		t.doc.report(codeUnknownKey, t.keyAt(key), hint, "%s has no key %q", t.title(), short(key))
 	}
-}
-
-func (t *table) titleOr(otherwise string) string {
-	if t.path == "" {
-		return otherwise
-	}
-	return t.title()
 }
 
 // toValue reads a TOML value as JSON could say it; the keys of objects are sorted.
