@@ -1,8 +1,6 @@
 package alert
 
 import (
-	"strconv"
-
 	"github.com/tocsin-sec/tocsin/internal/event"
 	"github.com/tocsin-sec/tocsin/internal/rule"
 )
@@ -76,8 +74,6 @@ func snapshot(a *event.Event, r *rule.Rule) {
 		case "related_integrations", "required_fields", "setup", "rule_source", "meta", "investigation_fields",
 			"timestamp_override_fallback_disabled":
 			// only among the parameters
-		case "version": // the rule's fields are keywords, its parameters are not
-			o.text("version", strconv.Itoa(r.Version))
 		default:
 			o = append(o, m)
 		}
