@@ -100,6 +100,16 @@ kibana.alert.rule.severity keyword
 kibana.alert.rule.severity_mapping object list
 kibana.alert.rule.tags keyword list
 kibana.alert.rule.threat object list
+kibana.alert.rule.threat.framework keyword list
+kibana.alert.rule.threat.tactic.id keyword list
+kibana.alert.rule.threat.tactic.name keyword list
+kibana.alert.rule.threat.tactic.reference keyword list
+kibana.alert.rule.threat.technique.id keyword list
+kibana.alert.rule.threat.technique.name keyword list
+kibana.alert.rule.threat.technique.reference keyword list
+kibana.alert.rule.threat.technique.subtechnique.id keyword list
+kibana.alert.rule.threat.technique.subtechnique.name keyword list
+kibana.alert.rule.threat.technique.subtechnique.reference keyword list
 kibana.alert.rule.throttle keyword
 kibana.alert.rule.timeline_id keyword
 kibana.alert.rule.timeline_title keyword
