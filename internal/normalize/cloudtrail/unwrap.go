@@ -1,0 +1,188 @@
+package cloudtrail
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/base64"
+	"errors"
+	"strings"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// open yields the record that the JSON object data holds: data itself, unless its keys, which hints names, say that it
+// is a wrapping. What looks like a wrapping and is none is yielded as it is.
+func (sp *splitter) open(data []byte, offset int64, hints hint, wraps int) error {
+	if hints == 0 || wraps >= maxWraps {
+		return sp.emit(data, offset)
+	}
+	within := func(at int) int64 { // where data[at] stands; places inside a text have no offset of their own
+		if wraps > 0 {
+			return offset
+		}
+		return offset + int64(at)
+	}
+	if hints&hintCloudTrailEvent != 0 {
+		if from, to, ok := member(data, "CloudTrailEvent"); ok {
+			return sp.held(data[from:to], within(from), wraps)
+		}
+	}
+	if hints&hintMessage != 0 {
+		if from, to, ok := member(data, "message"); ok && data[from] == '"' {
+			return sp.held(data[from:to], within(from), wraps)
+		}
+	}
+	if hints&hintDetail != 0 {
+		if from, to, ok := member(data, "detail-type"); ok && strings.HasSuffix(unquote(data[from:to]), "via CloudTrail") {
+			if from, to, ok := member(data, "detail"); ok && data[from] == '{' {
+				return sp.emit(data[from:to], within(from))
+			}
+		}
+	}
+	for _, way := range [...]struct {
+		hint hint
+		key  string
+	}{{hintAWSLogs, "awslogs"}, {hintKinesis, "kinesis"}} {
+		if hints&way.hint == 0 {
+			continue
+		}
+		from, to, ok := member(data, way.key)
+		if !ok || data[from] != '{' {
+			continue
+		}
+		inner := data[from:to]
+		if from, to, ok := member(inner, "data"); ok && inner[from] == '"' {
+			if opened, err := sp.payload(unquote(inner[from:to]), offset); opened {
+				return err
+			}
+		}
+	}
+	return sp.emit(data, offset)
+}
+
+// held yields the record in value, which is the record itself or a text that holds it.
+func (sp *splitter) held(value []byte, offset int64, wraps int) error {
+	if value[0] != '"' {
+		return sp.emit(value, offset)
+	}
+	text := bytes.TrimSpace([]byte(unquote(value)))
+	s := scanBytes(text)
+	if len(text) == 0 || text[0] != '{' || s.value() != nil || s.pos != len(text) {
+		return sp.emit(text, offset)
+	}
+	return sp.open(text, offset, s.hints, wraps+1)
+}
+
+// payload splits what base64 and gzip wrap. It reports false, and has done nothing, when text is not that.
+func (sp *splitter) payload(text string, offset int64) (opened bool, err error) {
+	wraps := 0
+	for p := sp; p.outer != nil; p = p.outer {
+		wraps++
+	}
+	if wraps >= maxWraps {
+		return false, nil
+	}
+	packed, err := base64.StdEncoding.DecodeString(text)
+	if err != nil {
+		return false, nil
+	}
+	z, err := gzip.NewReader(bytes.NewReader(packed))
+	if err != nil {
+		return false, nil
+	}
+	in := splitter{s: newScanner(z), object: sp.object, delivered: sp.delivered, yield: sp.yield, outer: sp, at: offset}
+	err = in.run()
+	if err == nil || errors.As(err, new(*errYield)) {
+		return true, err
+	}
+	// The records that could be read stand; the payload itself is yielded too, to be rejected.
+	if sp.rescanned += in.s.offset(); sp.rescanned > maxRescan {
+		return true, err
+	}
+	return false, nil
+}
+
+// lateLogEvents splits a subscription's payload whose type came behind its log events.
+func (sp *splitter) lateLogEvents(start int64, message string) error {
+	if message == "CONTROL_MESSAGE" {
+		return nil
+	}
+	data := sp.s.bytes(start, sp.s.offset())
+	from, to, ok := member(data, "logEvents")
+	if !ok {
+		return sp.emit(data, start)
+	}
+	list := data[from:to]
+	s := scanBytes(list)
+	s.pos++
+	for {
+		c, err := s.next()
+		if err != nil || c == ']' {
+			return nil
+		}
+		if c == ',' {
+			s.pos++
+			if _, err := s.next(); err != nil {
+				return nil
+			}
+		}
+		at := s.offset()
+		if s.value() != nil {
+			return nil
+		}
+		if err := sp.open(list[at:s.offset()], start+int64(from)+at, s.hints&hintMessage, 0); err != nil {
+			return err
+		}
+	}
+}
+
+// member returns where the value of key stands in the JSON object data, the last one if there are several.
+func member(data []byte, key string) (from, to int, ok bool) {
+	s := scanBytes(data)
+	if c, err := s.next(); err != nil || c != '{' {
+		return 0, 0, false
+	}
+	s.pos++
+	for {
+		c, err := s.next()
+		if err != nil || c == '}' {
+			return from, to, ok
+		}
+		if c == ',' {
+			s.pos++
+			if c, err = s.next(); err != nil {
+				return from, to, ok
+			}
+		}
+		if c != '"' {
+			return from, to, ok
+		}
+		at := s.pos
+		if s.text() != nil {
+			return from, to, ok
+		}
+		name := data[at+1 : s.pos-1]
+		if s.expect(':') != nil {
+			return from, to, ok
+		}
+		if _, err := s.next(); err != nil {
+			return from, to, ok
+		}
+		at = s.pos
+		if s.value() != nil {
+			return from, to, ok
+		}
+		if string(name) == key {
+			from, to, ok = at, s.pos, true
+		}
+	}
+}
+
+// unquote returns what the JSON string quoted says; "" where it is none.
+func unquote(quoted []byte) string {
+	text, err := jsontext.AppendUnquote(nil, quoted)
+	if err != nil && len(text) == 0 {
+		return ""
+	}
+	return string(text)
+}
