@@ -1,6 +1,7 @@
 package enrich
 
 import (
+	"regexp"
 	"strings"
 	"sync"
 
@@ -16,13 +17,33 @@ const maxAgent = 1024
 // Agent knows what program a user agent stands for: its name, version, system and device by the expressions of the
 // ua-parser project, and its class by a table of our own (see Class).
 type Agent struct {
-	expressions func() *uaparser.Parser
+	expressions func() *expressions
 	known       cache[string, []event.Field]
 }
 
+// expressions are those that uap-go bundles, each kind with the filter in front of it.
+type expressions struct {
+	*uaparser.Parser
+	names, systems, devices *prefilter
+}
+
 // NewAgent returns an Agent. The expressions are compiled when the first user agent is met.
-func NewAgent() *Agent {
-	return &Agent{expressions: sync.OnceValue(uaparser.NewFromSaved)}
+func NewAgent() *Agent { return &Agent{expressions: sync.OnceValue(compile)} }
+
+func compile() *expressions {
+	x := &expressions{Parser: uaparser.NewFromSaved()}
+	var names, systems, devices []*regexp.Regexp
+	for _, p := range x.UA {
+		names = append(names, p.Reg)
+	}
+	for _, p := range x.OS {
+		systems = append(systems, p.Reg)
+	}
+	for _, p := range x.Device {
+		devices = append(devices, p.Reg)
+	}
+	x.names, x.systems, x.devices = newPrefilter(names), newPrefilter(systems), newPrefilter(devices)
+	return x
 }
 
 // Enrich adds user_agent.name, .version, .device.name, .os.* and tocsin.agent.class to an event with a
@@ -55,27 +76,28 @@ func (a *Agent) read(text string) []event.Field {
 			fields = append(fields, event.Field{Path: path, Value: event.String(s)})
 		}
 	}
-	expressions := a.expressions()
+	x := a.expressions()
 	name, version := other, ""
-	for _, p := range expressions.UA {
-		groups := p.Reg.FindStringSubmatchIndex(text)
-		if groups == nil {
+	for i, may := range x.names.candidates(text) {
+		if !may {
 			continue
 		}
 		var ua uaparser.UserAgent
-		p.Match(text, &ua)
-		if ua.Family == "" {
-			continue
+		if x.UA[i].Match(text, &ua); ua.Family != "" {
+			fourth := fifthGroup(text, x.UA[i].Reg)
+			name, version = ua.Family, dotted(ua.Major, ua.Minor, ua.Patch, fourth)
+			break
 		}
-		name, version = ua.Family, dotted(ua.Major, ua.Minor, ua.Patch, fourth(text, groups))
-		break
 	}
 	set("user_agent.name", name)
 	set("user_agent.version", version)
 
-	for _, p := range expressions.OS {
+	for i, may := range x.systems.candidates(text) {
 		var os uaparser.Os
-		if p.Match(text, &os); os.Family == "" {
+		if may {
+			x.OS[i].Match(text, &os)
+		}
+		if os.Family == "" {
 			continue
 		}
 		set("user_agent.os.name", os.Family)
@@ -87,9 +109,12 @@ func (a *Agent) read(text string) []event.Field {
 	}
 
 	device := other
-	for _, p := range expressions.Device {
+	for i, may := range x.devices.candidates(text) {
 		var d uaparser.Device
-		if p.Match(text, &d); d.Family != "" {
+		if may {
+			x.Device[i].Match(text, &d)
+		}
+		if d.Family != "" {
 			device = d.Family
 			break
 		}
@@ -99,13 +124,13 @@ func (a *Agent) read(text string) []event.Field {
 	return fields
 }
 
-// fourth returns the fourth part of a version, which expressions capture in their fifth group and uap-go leaves out.
-func fourth(text string, groups []int) string {
-	const group = 5
-	if len(groups) <= 2*group || groups[2*group] < 0 {
+// fifthGroup returns what the fifth group of x captures in text, "" when x has none: the fourth part of a version, which
+// uap-go leaves out.
+func fifthGroup(text string, x *regexp.Regexp) string {
+	if x.NumSubexp() < 5 {
 		return ""
 	}
-	return text[groups[2*group]:groups[2*group+1]]
+	return x.FindStringSubmatch(text)[5]
 }
 
 // dotted joins the parts of a version up to the first that is missing.

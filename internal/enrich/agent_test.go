@@ -194,7 +194,7 @@ func BenchmarkAgent(b *testing.B) {
 	unknown("hostile", strings.Repeat("Mozilla/5.0 (Linux; Android ", maxAgent)[:maxAgent])
 	b.Run("compile", func(b *testing.B) {
 		for b.Loop() {
-			NewAgent().expressions()
+			compile()
 		}
 	})
 }
