@@ -135,14 +135,14 @@ func (e *Event) find(path string) (int, bool) {
 // path itself gives nothing.
 func (e *Event) Values(path string) []Value {
 	var out []Value
-	e.reach(path, func(v Value) { out = appendScalars(out, v) })
+	e.reach(path, false, func(v Value) { out = appendScalars(out, v) })
 	return out
 }
 
 // Leaves returns every scalar at path or anywhere below it inside trees: all values of a flattened field.
 func (e *Event) Leaves(path string) []Value {
 	var out []Value
-	e.reach(path, func(v Value) { out = appendLeaves(out, v) })
+	e.reach(path, true, func(v Value) { out = appendLeaves(out, v) })
 	return out
 }
 
@@ -151,7 +151,7 @@ func (e *Event) Leaves(path string) []Value {
 // element is e itself.
 func (e *Event) Elements(path string) []*Event {
 	var out []*Event
-	e.reach(path, func(v Value) { out = appendElements(out, path, v) })
+	e.reach(path, false, func(v Value) { out = appendElements(out, path, v) })
 	if out == nil {
 		prefix := path + "."
 		i, _ := e.find(prefix)
@@ -174,8 +174,9 @@ func appendElements(out []*Event, path string, v Value) []*Event {
 	return out
 }
 
-// reach calls f with what stands at path: the entry itself, or what the trees at shorter paths hold along the rest.
-func (e *Event) reach(path string, f func(Value)) {
+// reach calls f with what stands at path: the entry itself, or what the trees at shorter paths hold along the rest. With
+// below, what trees hold under longer keys (a.b where path ends in a) comes too.
+func (e *Event) reach(path string, below bool, f func(Value)) {
 	if i, found := e.find(path); found {
 		f(e.fields[i].Value)
 	}
@@ -184,25 +185,25 @@ func (e *Event) reach(path string, f func(Value)) {
 			continue
 		}
 		if j, found := e.find(path[:i]); found {
-			descend(e.fields[j].Value, path[i+1:], f)
+			descend(e.fields[j].Value, path[i+1:], below, f)
 		}
 	}
 }
 
 // descend follows rest through objects (whose keys may hold dots) and lists.
-func descend(v Value, rest string, f func(Value)) {
+func descend(v Value, rest string, below bool, f func(Value)) {
 	switch v.Kind() {
 	case KindList:
 		for _, item := range v.Items() {
-			descend(item, rest, f)
+			descend(item, rest, below, f)
 		}
 	case KindObject:
 		for _, m := range v.Members() {
 			switch {
-			case m.Key == rest:
+			case m.Key == rest, below && at(m.Key, rest):
 				f(m.Value)
-			case len(m.Key) < len(rest) && rest[len(m.Key)] == '.' && rest[:len(m.Key)] == m.Key:
-				descend(m.Value, rest[len(m.Key)+1:], f)
+			case at(rest, m.Key):
+				descend(m.Value, rest[len(m.Key)+1:], below, f)
 			}
 		}
 	}

@@ -48,6 +48,9 @@ func TestValues(t *testing.T) {
 	if n := len(e.Leaves("f")); n != 2 {
 		t.Errorf("leaves of f: %d", n)
 	}
+	if n := len(decode(t, `{"f":{"a.b":1,"a":{"c":2,"d.e":3},"ab":4}}`, "f").Leaves("f.a")); n != 3 {
+		t.Errorf("leaves below f.a, keys with dots included: %d", n)
+	}
 	if n := len(e.Elements("l")); n != 2 {
 		t.Errorf("elements of l: %d", n)
 	}

@@ -7,13 +7,17 @@ import (
 )
 
 // Prune returns p with the Fields of its Scan set to what p reads and what its rows must hold: everything where the rows
-// are whole documents, only what is read where a Project or an Aggregate stands above.
+// are whole documents, only what is read where a Project or an Aggregate stands above. A plan that does not end in a Scan
+// stays without one.
 func Prune(p Node) Node {
 	return prune(p, nil, true)
 }
 
 // prune walks down with the paths needed so far; whole says that the rows that leave n must be whole documents.
 func prune(n Node, need map[string]bool, whole bool) Node {
+	if n == nil {
+		return nil
+	}
 	if s, ok := n.(Scan); ok {
 		s.Fields = nil
 		if !whole {

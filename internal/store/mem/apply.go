@@ -230,10 +230,13 @@ func (s *Store) take(n *commit, c *store.Change) {
 	}
 	for _, row := range c.Sightings {
 		id := sightingID{row.Program, row.Tuple, row.Day, row.Stream, row.Segment}
-		if old, ok := s.sightings[id]; ok {
-			row = merge(old, row)
+		sum := s.sightings[id]
+		if sum.Count == 0 {
+			sum = row
+		} else {
+			sum.Merge(row)
 		}
-		s.sightings[id] = row
+		s.sightings[id] = sum
 	}
 }
 

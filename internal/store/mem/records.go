@@ -65,15 +65,3 @@ func (s *Store) SightingDays(_ context.Context, program string) (map[store.Day]i
 	}
 	return days, nil
 }
-
-// merge returns the row that a and b, of the same tuple, day and segment, come to.
-func merge(a, b store.Sighting) store.Sighting {
-	if b.First.Before(a.First) || b.First.Equal(a.First) && b.FirstEvent < a.FirstEvent {
-		a.First, a.FirstEvent = b.First, b.FirstEvent
-	}
-	if b.Last.After(a.Last) {
-		a.Last = b.Last
-	}
-	a.Count += b.Count
-	return a
-}
