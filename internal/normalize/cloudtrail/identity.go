@@ -90,11 +90,13 @@ func (m *mapper) sessionContext(v event.Value, filebeat bool) {
 		switch k.Key {
 		case "attributes":
 			m.v[fCTSessionMFAAuthenticated] = literalText(v.Member("mfaAuthenticated"))
-			created := v.Member("creationDate")
-			if at, ok := basicInstant(created); ok {
-				created = event.String(at)
+			read := basicInstant
+			if filebeat {
+				read = instant
 			}
-			m.v[fCTSessionCreationDate] = created
+			if at, ok := read(v.Member("creationDate")); ok { // anything else is dropped, as by both
+				m.v[fCTSessionCreationDate] = event.String(at)
+			}
 		case "sessionIssuer":
 			for _, k := range v.Members() {
 				switch k.Key {
