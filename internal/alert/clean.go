@@ -3,6 +3,7 @@ package alert
 import (
 	"strings"
 
+	"github.com/tocsin-sec/tocsin/internal/ecs"
 	"github.com/tocsin-sec/tocsin/internal/event"
 )
 
@@ -101,5 +102,8 @@ func fit(t event.Type, v event.Value) (event.Value, bool) {
 	return v, fits
 }
 
-// typeOf is the type of an ECS field.
-func typeOf(string) (event.Type, bool) { return 0, false }
+// typeOf is the type that the catalogue declares for a field.
+func typeOf(path string) (event.Type, bool) {
+	f, ok := ecs.Lookup(path)
+	return f.Type, ok
+}

@@ -11,6 +11,8 @@ import (
 
 // Evidence is what an alert rests on. That of a rule that looks at no history has ID and Time alone, or nothing.
 type Evidence struct {
+	// Program names whose history was looked at (sighting.Program); "" where each run looks at another.
+	Program string
 	// Tuple is the tuple of values that is new, in hex; "" for rules without history.
 	Tuple string
 	// ID and Time are those of the event that shows it; the time is in the rule's time field.
@@ -22,8 +24,8 @@ type Evidence struct {
 	Events int64
 	// Covered is the share of it that there are data for, 0 to 1.
 	Covered float64
-	// LastBefore is when the tuple was seen last before the history; zero: never.
-	LastBefore time.Time
+	// FirstBefore and LastBefore are when the tuple was seen first and last before the history; zero: never.
+	FirstBefore, LastBefore time.Time
 }
 
 // Sentence says in one line why the alert was raised: "first seen; none in 15 d before (1,204 events, 100 % covered)". It
@@ -59,12 +61,16 @@ func (e Evidence) addTo(a *event.Event, in Input) {
 	if e.Tuple == "" {
 		return
 	}
+	a.SetString("tocsin.alert.program", e.Program)
 	a.Set("tocsin.alert.tuple", event.String(e.Tuple))
 	a.Set("tocsin.alert.why", event.String(e.Sentence()))
 	a.Set("tocsin.alert.history.from", date(e.HistoryFrom))
 	a.Set("tocsin.alert.history.to", date(e.HistoryTo))
 	a.Set("tocsin.alert.history.events", event.Int(e.Events))
 	a.Set("tocsin.alert.history.covered", event.Float(math.Floor(within01(e.Covered)*1e4)/1e4))
+	if !e.FirstBefore.IsZero() {
+		a.Set("tocsin.alert.history.first_before", date(e.FirstBefore))
+	}
 	if !e.LastBefore.IsZero() {
 		a.Set("tocsin.alert.history.last_before", date(e.LastBefore))
 	}

@@ -8,10 +8,12 @@ tocsin.alert.evidence_id keyword
 tocsin.alert.evidence_time date
 tocsin.alert.history.covered double
 tocsin.alert.history.events long
+tocsin.alert.history.first_before date
 tocsin.alert.history.from date
 tocsin.alert.history.last_before date
 tocsin.alert.history.to date
 tocsin.alert.known_since date
+tocsin.alert.program keyword
 tocsin.alert.tuple keyword
 tocsin.alert.why keyword
 powershell.file.script_block_text text_pattern

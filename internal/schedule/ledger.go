@@ -4,20 +4,24 @@
 // It decides when, not what: detect runs a window, replay and the live scheduler ask the ledger which ones are left.
 //
 //	ledger, err := schedule.Open(ctx, records, program.ID(), interval)
-//	if ledger.State(slot, span, clamp, landed) != schedule.Clean { … }
-//	ledger.Ran(slot, at.Seq, empty, clamp)
+//	for _, slots := range ledger.Left(program.Schedule(), slots, clamp, landed) { … }
+//	ledger.Ran(slots, at.Seq, empty, clamp)
 //	write, err := ledger.Write()                 // into the Change that holds the alerts
 package schedule
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"sort"
 	"time"
 
+	"github.com/tocsin-sec/tocsin/internal/plan"
 	"github.com/tocsin-sec/tocsin/internal/store"
+	"github.com/tocsin-sec/tocsin/internal/window"
 )
 
 // LedgerKind is the kind of the records that hold ledgers, one for each rule as it was compiled: a changed rule has run
@@ -101,44 +105,43 @@ func (l *Ledger) Write() (store.RecordWrite, error) {
 // Runs returns what ran, sorted by slot.
 func (l *Ledger) Runs() []Run { return l.runs }
 
-// Ran notes that the window of slot was run at seq, cut by clamp; empty says that nothing in it matched. A later run of
-// the same slot takes the place of the earlier.
-func (l *Ledger) Ran(slot time.Time, seq uint64, empty bool, clamp Clamp) {
-	run := Run{From: slot, To: slot, Seq: seq, Empty: empty, Clamp: clamp}
-	at := sort.Search(len(l.runs), func(i int) bool { return !l.runs[i].To.Before(slot) })
-	if at < len(l.runs) && !l.runs[at].From.After(slot) {
-		l.cut(at, slot)
-		at = sort.Search(len(l.runs), func(i int) bool { return !l.runs[i].To.Before(slot) })
-	}
-	if at > 0 && l.joins(l.runs[at-1], run) {
-		l.runs[at-1].To = slot
-		if at < len(l.runs) && l.joins(l.runs[at-1], l.runs[at]) {
-			l.runs[at-1].To = l.runs[at].To
-			l.runs = append(l.runs[:at], l.runs[at+1:]...)
-		}
+// Ran notes that the windows of slots were run at seq, cut by clamp; empty says that nothing in them matched. A later run
+// of the same slot takes the place of the earlier.
+func (l *Ledger) Ran(slots window.Slots, seq uint64, empty bool, clamp Clamp) {
+	if slots.Len() == 0 {
 		return
 	}
-	if at < len(l.runs) && l.joins(run, l.runs[at]) {
-		l.runs[at].From = slot
-		return
-	}
-	l.runs = append(l.runs, Run{})
-	copy(l.runs[at+1:], l.runs[at:])
-	l.runs[at] = run
-}
-
-// cut takes slot out of the run at i, which holds it.
-func (l *Ledger) cut(i int, slot time.Time) {
-	before, after := l.runs[i], l.runs[i]
-	before.To, after.From = slot.Add(-l.interval), slot.Add(l.interval)
+	run := Run{From: slots.First, To: slots.Last, Seq: seq, Empty: empty, Clamp: clamp}
+	i := sort.Search(len(l.runs), func(i int) bool { return !l.runs[i].To.Before(run.From) })
+	j := sort.Search(len(l.runs), func(i int) bool { return l.runs[i].From.After(run.To) })
+	// runs[i:j] hold slots of the new run; what of them lies outside stays.
 	var parts []Run
-	if !before.To.Before(before.From) {
+	if i < j && l.runs[i].From.Before(run.From) {
+		before := l.runs[i]
+		before.To = run.From.Add(-l.interval)
 		parts = append(parts, before)
+	} else if i > 0 {
+		i--
+		parts = append(parts, l.runs[i])
 	}
-	if !after.To.Before(after.From) {
+	parts = append(parts, run)
+	if i < j && l.runs[j-1].To.After(run.To) {
+		after := l.runs[j-1]
+		after.From = run.To.Add(l.interval)
 		parts = append(parts, after)
+	} else if j < len(l.runs) {
+		parts = append(parts, l.runs[j])
+		j++
 	}
-	l.runs = append(l.runs[:i], append(parts, l.runs[i+1:]...)...)
+	joined := parts[:1]
+	for _, next := range parts[1:] {
+		if last := &joined[len(joined)-1]; l.joins(*last, next) {
+			last.To = next.To
+		} else {
+			joined = append(joined, next)
+		}
+	}
+	l.runs = slices.Replace(l.runs, i, j, joined...)
 }
 
 // joins reports whether b goes on where a ends and ran alike.
@@ -147,77 +150,113 @@ func (l *Ledger) joins(a, b Run) bool {
 		a.Clamp.within(b.Clamp) && b.Clamp.within(a.Clamp)
 }
 
-// State is what the ledger knows of a window.
-type State uint8
-
-// The states.
-const (
-	Never State = iota // not run, or only a smaller cut of it
-	Clean              // run, and nothing landed in it since
-	Dirty              // run, and events landed in it since
-)
-
 // Landed is a stretch of time in which events landed with the commit Seq, in the time field of the rule.
 type Landed struct {
 	Seq uint64
-	store.Span
+	window.Span
 }
 
-// State returns the state of the window of slot, which reads events of span (cut by clamp already). landed must hold what
-// landed in the streams of the rule, in any order.
-func (l *Ledger) State(slot time.Time, span store.Span, clamp Clamp, landed []Landed) State {
-	at := sort.Search(len(l.runs), func(i int) bool { return !l.runs[i].To.Before(slot) })
-	if at == len(l.runs) || l.runs[at].From.After(slot) || !clamp.within(l.runs[at].Clamp) {
-		return Never
-	}
-	for _, d := range landed {
-		if d.Seq > l.runs[at].Seq && !d.From.After(span.To) && !d.To.Before(span.From) {
-			return Dirty
+// Left returns the slots among within that are to be run, as runs of neighbours in order: those that never ran, or only
+// cut to less than clamp leaves, and the dirty ones, in whose windows (of s, cut by clamp) events landed since. landed
+// holds what landed in the streams of the rule, in any order.
+func (l *Ledger) Left(s window.Schedule, within window.Slots, clamp Clamp, landed []Landed) []window.Slots {
+	ran := map[uint64][]window.Slots{} // by the snapshot that they were read at
+	var seqs []uint64
+	left := []window.Slots{within}
+	for _, r := range l.runs {
+		slots := window.Slots{First: r.From, Last: r.To, Every: l.interval}.Intersect(within)
+		if slots.Len() == 0 || !clamp.within(r.Clamp) {
+			continue
 		}
-	}
-	return Clean
-}
-
-// Oldest is the least snapshot that a window of the ledger was read at; 0 where none was.
-func (l *Ledger) Oldest() uint64 {
-	var oldest uint64
-	for i, r := range l.runs {
-		if i == 0 || r.Seq < oldest {
-			oldest = r.Seq
+		if ran[r.Seq] == nil {
+			seqs = append(seqs, r.Seq)
 		}
+		ran[r.Seq] = append(ran[r.Seq], slots)
 	}
-	return oldest
+	var clean []window.Slots
+	slices.SortFunc(seqs, func(a, b uint64) int { return cmp.Compare(b, a) })
+	landed = slices.Clone(landed)
+	slices.SortFunc(landed, func(a, b Landed) int { return cmp.Compare(b.Seq, a.Seq) })
+	var since window.Spans // where events landed since seq
+	for _, seq := range seqs {
+		var more []window.Span
+		for len(landed) > 0 && landed[0].Seq > seq {
+			more = append(more, landed[0].Intersect(clamp.Span()))
+			landed = landed[1:]
+		}
+		since = since.Union(window.NewSpans(more...))
+		var dirty []window.Slots
+		for _, span := range since {
+			dirty = append(dirty, s.Touching(span, within)...)
+		}
+		clean = append(clean, window.Without(ran[seq], dirty)...)
+	}
+	return window.Without(left, clean)
 }
 
-// Landings reads what landed after the commit seq in the streams that patterns name, in the rule's time field: ingested
-// says that it is event.ingested, else @timestamp.
-func Landings(ctx context.Context, records store.Records, seq uint64, patterns []string, ingested bool) ([]Landed, error) {
+// Span is what c leaves of all time.
+func (c Clamp) Span() window.Span {
+	all := window.AllTime()
+	if !c.From.IsZero() {
+		all.From = c.From
+	}
+	if !c.To.IsZero() {
+		all.To = c.To
+	}
+	return all
+}
+
+// Landings reads what landed with the commits after seq up to and with the one of at.
+func Landings(ctx context.Context, records store.Records, at store.Snapshot) ([]store.Landing, error) {
 	const page = 1000
-	var out []Landed
-	for after := store.LandingID(seq+1, ""); ; {
+	var out []store.Landing
+	for after := store.LandingID(at.After+1, ""); ; {
 		list, err := records.List(ctx, store.LandingKind, after, page)
 		if err != nil {
 			return nil, fmt.Errorf("read landings: %w", err)
 		}
 		for _, r := range list {
+			after = r.ID
 			landing, err := store.ParseLanding(r)
 			if err != nil {
 				return nil, err
 			}
-			after = r.ID
-			if !store.Selects(patterns, landing.Stream) {
-				continue
-			}
-			spans := landing.Time
-			if ingested {
-				spans = landing.Ingested
-			}
-			for _, s := range spans {
-				out = append(out, Landed{Seq: landing.Seq, Span: s})
+			if landing.Seq <= at.Seq {
+				out = append(out, landing)
 			}
 		}
 		if len(list) < page {
 			return out, nil
 		}
 	}
+}
+
+// In returns where landings lie for a rule that reads the streams that patterns name and cuts its windows on the time
+// field called path. Of a field that is neither @timestamp nor event.ingested landings tell nothing: it may be anywhere.
+func In(landings []store.Landing, patterns []string, path string) []Landed {
+	var out []Landed
+	selected := map[string]bool{}
+	for _, l := range landings {
+		reads, known := selected[l.Stream]
+		if !known {
+			reads = store.Selects(patterns, l.Stream)
+			selected[l.Stream] = reads
+		}
+		if !reads {
+			continue
+		}
+		var spans []store.Span
+		switch path {
+		case plan.Timestamp:
+			spans = l.Time
+		case plan.Ingested:
+			spans = l.Ingested
+		default:
+			spans = []store.Span{store.Span(window.AllTime())}
+		}
+		for _, s := range spans {
+			out = append(out, Landed{Seq: l.Seq, Span: window.Span(s)})
+		}
+	}
+	return out
 }

@@ -7,9 +7,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/tocsin-sec/tocsin/internal/event"
-	"github.com/tocsin-sec/tocsin/internal/exec"
-	"github.com/tocsin-sec/tocsin/internal/plan"
 	"github.com/tocsin-sec/tocsin/internal/store"
 )
 
@@ -23,13 +20,14 @@ type Reader interface {
 	store.Records
 }
 
-// Index answers for one program. It keeps the rows that it was asked for in memory; it is not safe for concurrent use,
-// and whoever folds must commit what Fold returned, or open a new Index.
+// Index answers for one program from its rows. It keeps the rows that it was asked for in memory; it is not safe for
+// concurrent use, and whoever folds must commit what Fold returned, or open a new Index.
 type Index struct {
 	program Program
 	id      string
 	from    Reader
-	mark    uint64
+	mark    store.Snapshot // up to which everything is folded
+	version int64          // of the mark's record; 0: there is none
 	rows    map[store.Tuple][]store.Sighting
 	whole   bool // rows holds every tuple
 	days    map[store.Day]int64
@@ -42,20 +40,21 @@ type mark struct {
 // Open returns the index of a program as it is stored. A program that is not stored yet has folded nothing.
 func Open(ctx context.Context, from Reader, p Program) (*Index, error) {
 	x := &Index{program: p, id: p.ID(), from: from, rows: map[store.Tuple][]store.Sighting{}}
-	switch r, err := from.Get(ctx, MarkKind, x.id); {
-	case errors.Is(err, store.ErrNotFound):
+	r, err := from.Get(ctx, MarkKind, x.id)
+	if errors.Is(err, store.ErrNotFound) {
 		x.whole, x.days = true, map[store.Day]int64{}
-	case err != nil:
+		return x, nil
+	}
+	if err != nil {
 		return nil, fmt.Errorf("read the mark of sightings %s: %w", x.id, err)
-	default:
-		var m mark
-		if err := json.Unmarshal(r.Data, &m); err != nil {
-			return nil, fmt.Errorf("decode the mark of sightings %s: %w", x.id, err)
-		}
-		x.mark = m.Seq
-		if x.days, err = from.SightingDays(ctx, x.id); err != nil {
-			return nil, fmt.Errorf("count sightings %s: %w", x.id, err)
-		}
+	}
+	var m mark
+	if err := json.Unmarshal(r.Data, &m); err != nil {
+		return nil, fmt.Errorf("decode the mark of sightings %s: %w", x.id, err)
+	}
+	x.mark.Seq, x.version = m.Seq, r.Version
+	if x.days, err = from.SightingDays(ctx, x.id); err != nil {
+		return nil, fmt.Errorf("count sightings %s: %w", x.id, err)
 	}
 	return x, nil
 }
@@ -64,37 +63,43 @@ func Open(ctx context.Context, from Reader, p Program) (*Index, error) {
 func (x *Index) Program() Program { return x.program }
 
 // Mark is the sequence number up to which events are folded.
-func (x *Index) Mark() uint64 { return x.mark }
+func (x *Index) Mark() uint64 { return x.mark.Seq }
 
 // Fold brings the index up to at and returns the new rows and the record of the new mark, which must be committed
-// together, with all that rests on them. A volatile program folds nothing.
+// together, with all that rests on them. A mark that somebody else moved meanwhile makes that commit fail
+// (store.ErrVersion), so nothing is counted twice.
 func (x *Index) Fold(ctx context.Context, at store.Snapshot) ([]store.Sighting, []store.RecordWrite, error) {
-	if x.program.Volatile || at.Seq <= x.mark {
+	if at.Seq <= x.mark.Seq {
 		return nil, nil, nil
 	}
-	rows, err := x.program.Fold(ctx, x.from, store.Snapshot{Seq: at.Seq, After: x.mark, Committed: at.Committed})
+	rows, err := x.program.Fold(ctx, x.from, store.Snapshot{Seq: at.Seq, After: x.mark.Seq, Committed: at.Committed})
 	if err != nil {
 		return nil, nil, err
 	}
 	var touched []store.Tuple
-	for _, r := range rows {
-		if _, held := x.rows[r.Tuple]; !held {
+	for i, r := range rows {
+		if i == 0 || r.Tuple != rows[i-1].Tuple {
 			touched = append(touched, r.Tuple)
 		}
 	}
-	if err := x.load(ctx, touched); err != nil {
+	if err := x.Load(ctx, touched); err != nil {
 		return nil, nil, err
 	}
 	for _, r := range rows {
 		x.rows[r.Tuple] = add(x.rows[r.Tuple], r)
 		x.days[r.Day] += r.Count
 	}
-	x.mark = at.Seq
 	data, err := json.Marshal(mark{Seq: at.Seq})
 	if err != nil {
 		return nil, nil, fmt.Errorf("encode the mark of sightings %s: %w", x.id, err)
 	}
-	return rows, []store.RecordWrite{{Kind: MarkKind, ID: x.id, Data: data}}, nil
+	w := store.RecordWrite{Kind: MarkKind, ID: x.id, Data: data, IfVersion: x.version}
+	if x.version == 0 {
+		w.IfVersion = -1
+	}
+	x.version++
+	x.mark = at
+	return rows, []store.RecordWrite{w}, nil
 }
 
 func add(rows []store.Sighting, s store.Sighting) []store.Sighting {
@@ -107,17 +112,27 @@ func add(rows []store.Sighting, s store.Sighting) []store.Sighting {
 	return append(rows, s)
 }
 
-// load reads the stored rows of tuples that are not in memory.
-func (x *Index) load(ctx context.Context, tuples []store.Tuple) error {
-	if x.whole || len(tuples) == 0 {
+// Load reads what is stored of tuples, so that later questions about them need no query each.
+func (x *Index) Load(ctx context.Context, tuples []store.Tuple) error {
+	if x.whole {
 		return nil
 	}
-	rows, err := x.from.Sightings(ctx, x.id, tuples)
-	if err != nil {
-		return fmt.Errorf("read sightings %s: %w", x.id, err)
-	}
+	var missing []store.Tuple
 	for _, t := range tuples {
-		x.rows[t] = []store.Sighting{}
+		if _, held := x.rows[t]; !held {
+			missing = append(missing, t)
+			x.rows[t] = []store.Sighting{}
+		}
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	rows, err := x.from.Sightings(ctx, x.id, missing)
+	if err != nil {
+		for _, t := range missing {
+			delete(x.rows, t)
+		}
+		return fmt.Errorf("read sightings %s: %w", x.id, err)
 	}
 	for _, r := range rows {
 		x.rows[r.Tuple] = append(x.rows[r.Tuple], r)
@@ -125,24 +140,18 @@ func (x *Index) load(ctx context.Context, tuples []store.Tuple) error {
 	return nil
 }
 
-// Known reports for each tuple whether an event of the program that at shows held it within span. Whole days are
+// scan answers from the events that are folded.
+func (x *Index) scan() *Scan { return NewScan(x.from, x.program, x.mark) }
+
+// Known reports for each tuple whether an event of the program that is folded held it within span. Whole days are
 // answered by the rows; a day at either end by its first or last sighting, and where that leaves it open (both ends on
-// one day, or a volatile program) by scanning the events.
-func (x *Index) Known(ctx context.Context, tuples []store.Tuple, span Span, at store.Snapshot) (map[store.Tuple]bool, error) {
+// one day) by scanning the events.
+func (x *Index) Known(ctx context.Context, tuples []store.Tuple, span Span) (map[store.Tuple]bool, error) {
 	known := make(map[store.Tuple]bool, len(tuples))
 	if span.To.Before(span.From) {
 		return known, nil
 	}
-	if x.program.Volatile {
-		return x.scan(ctx, tuples, span, at)
-	}
-	var missing []store.Tuple
-	for _, t := range tuples {
-		if _, held := x.rows[t]; !held {
-			missing = append(missing, t)
-		}
-	}
-	if err := x.load(ctx, missing); err != nil {
+	if err := x.Load(ctx, tuples); err != nil {
 		return nil, err
 	}
 	var open []store.Tuple
@@ -154,10 +163,7 @@ func (x *Index) Known(ctx context.Context, tuples []store.Tuple, span Span, at s
 			open = append(open, t)
 		}
 	}
-	if len(open) == 0 {
-		return known, nil
-	}
-	scanned, err := x.scan(ctx, open, span, at)
+	scanned, err := x.scan().Known(ctx, open, span)
 	if err != nil {
 		return nil, err
 	}
@@ -170,52 +176,46 @@ func (x *Index) Known(ctx context.Context, tuples []store.Tuple, span Span, at s
 // within reports whether one of rows was seen in span, and whether the rows alone decide it.
 func within(rows []store.Sighting, span Span) (seen, sure bool) {
 	sure = true
-	first, last := store.DayOf(span.From), store.DayOf(span.To)
 	for _, r := range rows {
 		switch {
-		case r.Day < first || r.Day > last || r.Last.Before(span.From) || r.First.After(span.To):
-		case span.holds(r.First) || span.holds(r.Last), r.Day > first && r.Day < last:
+		case r.Last.Before(span.From) || r.First.After(span.To):
+		case span.holds(r.First) || span.holds(r.Last):
 			return true, true
-		default: // seen before and after span on that day; between is open
+		default: // seen before and after span on one day; between is open
 			sure = false
 		}
 	}
 	return false, sure
 }
 
-// scan answers from the events themselves.
-func (x *Index) scan(ctx context.Context, tuples []store.Tuple, span Span, at store.Snapshot) (map[store.Tuple]bool, error) {
-	at.After = 0
-	rows, err := exec.Query(ctx, x.from, x.program.matching(&span), at)
-	if err != nil {
-		return nil, fmt.Errorf("scan the history of %s: %w", x.id, err)
+// First returns the first event within span that held the tuple; false where none did.
+func (x *Index) First(ctx context.Context, tuple store.Tuple, span Span) (Sight, bool, error) {
+	if span.To.Before(span.From) {
+		return Sight{}, false, nil
 	}
-	defer rows.Close()
-	asked := make(map[store.Tuple]bool, len(tuples))
-	for _, t := range tuples {
-		asked[t] = true
+	if err := x.Load(ctx, []store.Tuple{tuple}); err != nil {
+		return Sight{}, false, err
 	}
-	known := map[store.Tuple]bool{}
-	for rows.Next() {
-		seen, err := Tuples(x.program.Fields, rows.Event())
-		if err != nil {
-			return nil, fmt.Errorf("scan the history of %s: %w", x.id, err)
-		}
-		for _, o := range seen {
-			if asked[o.Tuple] {
-				known[o.Tuple] = true
+	var first Sight
+	found := false
+	for _, r := range x.rows[tuple] {
+		switch {
+		case r.Last.Before(span.From) || r.First.After(span.To):
+		case r.First.Before(span.From): // what came after it on that day, the row does not tell
+			scanned, err := x.scan().first(ctx, []store.Tuple{tuple}, span)
+			s, ok := scanned[tuple]
+			return s, ok, err
+		default:
+			if s := (Sight{r.First, r.FirstEvent}); !found || s.before(first) {
+				first, found = s, true
 			}
 		}
 	}
-	if err := rows.Err(); err != nil {
-		return nil, fmt.Errorf("scan the history of %s: %w", x.id, err)
-	}
-	return known, nil
+	return first, found, nil
 }
 
-// LookedAt is the number of sightings, of whatever tuple, that the program has on the days that span touches. A volatile
-// program counts none.
-func (x *Index) LookedAt(span Span) int64 {
+// LookedAt is the number of sightings, of whatever tuple, on the days that span touches.
+func (x *Index) LookedAt(_ context.Context, span Span) (int64, error) {
 	var n int64
 	first, last := store.DayOf(span.From), store.DayOf(span.To)
 	for day, count := range x.days {
@@ -223,40 +223,27 @@ func (x *Index) LookedAt(span Span) int64 {
 			n += count
 		}
 	}
-	return n
+	return n, nil
 }
 
-// Last returns the tuple's last sighting before t on the days before t's; false where there is none. It is what an alert
-// says of an earlier, forgotten history.
-func (x *Index) Last(ctx context.Context, tuple store.Tuple, t time.Time) (time.Time, bool, error) {
-	if x.program.Volatile {
-		return time.Time{}, false, nil
+// Before returns when each tuple was seen first and last before t; tuples that were not are left out. Where a tuple was
+// seen before and after t on one day, the last is the first of that day, or later.
+func (x *Index) Before(ctx context.Context, tuples []store.Tuple, t time.Time) (map[store.Tuple]Span, error) {
+	if err := x.Load(ctx, tuples); err != nil {
+		return nil, err
 	}
-	if _, held := x.rows[tuple]; !held {
-		if err := x.load(ctx, []store.Tuple{tuple}); err != nil {
-			return time.Time{}, false, err
+	out := map[store.Tuple]Span{}
+	for _, tuple := range tuples {
+		for _, r := range x.rows[tuple] {
+			if !r.First.Before(t) {
+				continue
+			}
+			span := include(out[tuple], r.First)
+			if r.Last.Before(t) {
+				span = include(span, r.Last)
+			}
+			out[tuple] = span
 		}
 	}
-	var last time.Time
-	for _, r := range x.rows[tuple] {
-		if r.Last.Before(t) && r.Last.After(last) {
-			last = r.Last
-		}
-	}
-	return last, !last.IsZero(), nil
+	return out, nil
 }
-
-// Texts prints the values of an occurrence.
-func (o Occurrence) Texts() []string {
-	out := make([]string, len(o.Values))
-	for i, v := range o.Values {
-		out[i] = v.Text()
-	}
-	return out
-}
-
-// TupleOf returns the tuple of values as an event holds them, typed.
-func TupleOf(values []event.Value) store.Tuple { return hash(values) }
-
-// Matching is the plan of the program's events within span, with the fields that tuples are read from.
-func (p Program) Matching(span Span) plan.Node { return p.matching(&span) }

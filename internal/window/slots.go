@@ -2,6 +2,7 @@ package window
 
 import (
 	"iter"
+	"slices"
 	"sort"
 	"time"
 )
@@ -150,6 +151,47 @@ func Merge(slots []time.Time, every time.Duration) []Slots {
 	var out []Slots
 	for _, slot := range slots {
 		out = joined(out, Slots{slot, slot, every})
+	}
+	return out
+}
+
+// Intersect returns the slots that s and o, which lie as far apart as those of s, have in common.
+func (s Slots) Intersect(o Slots) Slots {
+	if s.First.Before(o.First) {
+		s.First = o.First
+	}
+	if s.Last.After(o.Last) {
+		s.Last = o.Last
+	}
+	if s.Last.Before(s.First) {
+		return Slots{}
+	}
+	return s
+}
+
+// Without returns the slots of runs that are not in taken, as runs of neighbours in order. Either may stand in any order
+// and overlap; all slots lie equally far apart.
+func Without(runs, taken []Slots) []Slots {
+	taken = ordered(taken)
+	var out []Slots
+	for _, s := range ordered(runs) {
+		i := sort.Search(len(taken), func(i int) bool { return !taken[i].Last.Before(s.First) })
+		var within []Slots
+		for ; i < len(taken) && !taken[i].First.After(s.Last); i++ {
+			within = append(within, taken[i].Intersect(s))
+		}
+		out = append(out, s.without(within)...)
+	}
+	return out
+}
+
+// ordered returns runs in order, with those that touch or overlap as one.
+func ordered(runs []Slots) []Slots {
+	sorted := slices.DeleteFunc(slices.Clone(runs), func(s Slots) bool { return s.Len() == 0 })
+	slices.SortFunc(sorted, func(a, b Slots) int { return a.First.Compare(b.First) })
+	var out []Slots
+	for _, s := range sorted {
+		out = joined(out, s)
 	}
 	return out
 }

@@ -45,6 +45,11 @@ func (w Window) Clamp(from, to time.Time) Window {
 	return w
 }
 
+// AllTime is the span of every time that a document can carry, the years 0 to 9999.
+func AllTime() Span {
+	return Span{time.Date(0, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC).Add(-time.Millisecond)}
+}
+
 // Coverage is the share, 0 to 1, of the history from its start up to from that there can be data for: the data begin at
 // begin, the zero time where there are none.
 func Coverage(history, from, begin time.Time) float64 {

@@ -1,0 +1,103 @@
+package detect
+
+import (
+	"context"
+	"encoding/hex"
+	"fmt"
+	"time"
+
+	"github.com/tocsin-sec/tocsin/internal/event"
+	"github.com/tocsin-sec/tocsin/internal/exec"
+	"github.com/tocsin-sec/tocsin/internal/expr"
+	"github.com/tocsin-sec/tocsin/internal/plan"
+	"github.com/tocsin-sec/tocsin/internal/store"
+)
+
+// The fields of an alert that later runs read.
+const (
+	fieldRule       = "kibana.alert.rule.uuid"
+	fieldProgram    = "tocsin.alert.program"
+	fieldTuple      = "tocsin.alert.tuple"
+	fieldEvidence   = "tocsin.alert.evidence_time"
+	fieldHistory    = "tocsin.alert.history.from"
+	fieldKnownSince = "tocsin.alert.known_since"
+)
+
+// Alerted is what one rule alerted before: the IDs of its alerts, and of new-terms alerts the tuple and the time of the
+// evidence. It is not safe for concurrent use.
+type Alerted struct {
+	ids      map[string]bool
+	episodes map[store.Tuple][]*episode
+}
+
+// episode is one alert of a tuple.
+type episode struct {
+	alert      string
+	tuple      store.Tuple
+	program    string // whose history was looked at
+	evidence   time.Time
+	history    time.Time // where the history that was looked at began
+	knownSince time.Time // the earliest late evidence; zero: none
+}
+
+// LoadAlerted reads what the rule with this UUID alerted before.
+func LoadAlerted(ctx context.Context, q store.Querier, at store.Snapshot, uuid string) (*Alerted, error) {
+	a := &Alerted{ids: map[string]bool{}, episodes: map[store.Tuple][]*episode{}}
+	p := plan.Project{
+		Paths: []string{fieldProgram, fieldTuple, fieldEvidence, fieldHistory, fieldKnownSince},
+		In: plan.Filter{
+			Cond: expr.In{Field: expr.Field{Path: fieldRule}, Values: []event.Value{event.String(uuid)}},
+			In:   plan.Scan{Streams: []string{store.AlertStream}},
+		},
+	}
+	rows, err := exec.Query(ctx, q, p, at)
+	if err != nil {
+		return nil, fmt.Errorf("read the earlier alerts of rule %s: %w", uuid, err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		a.Add(rows.Event())
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("read the earlier alerts of rule %s: %w", uuid, err)
+	}
+	return a, nil
+}
+
+// Add notes an alert.
+func (a *Alerted) Add(alert *event.Event) {
+	if a.ids[alert.ID] {
+		return
+	}
+	a.ids[alert.ID] = true
+	tuple, ok := parseTuple(alert.Text(fieldTuple))
+	if !ok {
+		return
+	}
+	a.episodes[tuple] = append(a.episodes[tuple], &episode{alert: alert.ID, tuple: tuple, program: alert.Text(fieldProgram),
+		evidence: instant(alert, fieldEvidence), history: instant(alert, fieldHistory),
+		knownSince: instant(alert, fieldKnownSince)})
+}
+
+func parseTuple(text string) (t store.Tuple, ok bool) {
+	b, err := hex.DecodeString(text)
+	return t, err == nil && copy(t[:], b) == len(t) && len(b) == len(t)
+}
+
+func instant(e *event.Event, path string) time.Time {
+	v, _ := event.Coerce(event.Date, e.Get(path))
+	return v.Time()
+}
+
+// has reports whether the alert is there already.
+func (a *Alerted) has(id string) bool { return a.ids[id] }
+
+// within reports whether an alert of the tuple has its evidence in [from, to].
+func (a *Alerted) within(tuple store.Tuple, from, to time.Time) bool {
+	for _, e := range a.episodes[tuple] {
+		if !e.evidence.Before(from) && !e.evidence.After(to) {
+			return true
+		}
+	}
+	return false
+}

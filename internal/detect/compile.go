@@ -1,0 +1,197 @@
+package detect
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/tocsin-sec/tocsin/internal/diag"
+	"github.com/tocsin-sec/tocsin/internal/event"
+	"github.com/tocsin-sec/tocsin/internal/expr"
+	"github.com/tocsin-sec/tocsin/internal/lang/kql"
+	"github.com/tocsin-sec/tocsin/internal/plan"
+	"github.com/tocsin-sec/tocsin/internal/rule"
+	"github.com/tocsin-sec/tocsin/internal/sighting"
+	"github.com/tocsin-sec/tocsin/internal/store"
+	"github.com/tocsin-sec/tocsin/internal/window"
+)
+
+// The codes of what Compile refuses; what is wrong with a query or a time has the code of its language.
+const (
+	CodeCannotRun = "RUN0101" // this version does not run such a rule
+	CodeNoTerms   = "RUN0102" // a new-terms field whose values are no terms
+)
+
+// Program is a rule ready to run. It is immutable and safe for concurrent use.
+type Program struct {
+	Rule *rule.Rule
+	// Time is the field that windows are cut on.
+	Time plan.TimeField
+
+	schedule window.Schedule
+	lower    func(now time.Time) (expr.Cond, error) // nil where the query does not hold date math
+	fixed    expr.Cond                              // the query, where it does not hold date math
+	fields   []expr.Field                           // the new-terms fields
+}
+
+// Compile makes a Program of r, whose fields mean what the resolver says. The error is a diag.List with everything that
+// keeps the rule from running.
+func Compile(r *rule.Rule, resolver plan.Resolver) (*Program, error) {
+	p := &Program{Rule: r, Time: r.TimeField()}
+	var found diag.List
+	bad := func(code, hint, format string, args ...any) {
+		found = append(found, diag.Diagnostic{Code: code, File: r.File, Message: fmt.Sprintf(format, args...), Hint: hint})
+	}
+	if _, runs := executors[r.Type]; r.CannotRun != "" || !runs {
+		why := r.CannotRun
+		if why == "" {
+			why = fmt.Sprintf("rule type %s cannot run yet", r.Type)
+		}
+		bad(CodeCannotRun, "", "%s", why)
+		return nil, found
+	}
+	var err error
+	if p.schedule, err = window.New(window.Spec{Interval: r.Interval, From: r.From, To: r.To, History: r.HistoryWindowStart}); err != nil {
+		for _, d := range diag.Of(err) {
+			d.File = r.File
+			found = append(found, d)
+		}
+	}
+	if err := p.query(resolver); err != nil {
+		found = append(found, r.Locate(diag.Of(err))...)
+	}
+	for _, name := range r.NewTermsFields {
+		f, _ := resolver.Field(name)
+		switch {
+		case f.Type.IsText():
+			bad(CodeNoTerms, "name a keyword field that holds the whole value",
+				"new_terms_fields: %s is analysed text, whose words are no terms", name)
+		case hidden(f, resolver):
+			// Nothing is ever a value of it; see below.
+			p.fixed, p.lower = expr.Const{Value: false}, nil
+		}
+		p.fields = append(p.fields, f)
+	}
+	if err := found.Err(); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// query reads the rule's query.
+func (p *Program) query(resolver plan.Resolver) error {
+	n, err := kql.Parse(p.Rule.Query)
+	if err != nil {
+		return err
+	}
+	lower := func(now time.Time) (expr.Cond, error) {
+		return kql.Lower(n, kql.Options{Resolver: resolver, Now: now})
+	}
+	// Any time does to find what is wrong with the query.
+	cond, err := lower(time.Unix(0, 0).UTC())
+	if err != nil {
+		return err
+	}
+	if kql.UsesNow(n) {
+		p.lower = lower
+		return nil
+	}
+	p.fixed = cond
+	return nil
+}
+
+// hidden reports whether a field has no terms whatever documents hold: an object has no value of its own, and what
+// stands inside a nested field can be reached by a nested query alone (rule-execution.md §2.3).
+func hidden(f expr.Field, resolver plan.Resolver) bool {
+	switch f.Type {
+	case event.ObjectType, event.Nested, event.GeoPoint:
+		return true
+	}
+	for i := range f.Path {
+		if f.Path[i] == '.' {
+			if parent, _ := resolver.Field(f.Path[:i]); parent.Type == event.Nested {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// ID names the rule as it was compiled: another query, window or meaning of a field is another program.
+func (p *Program) ID() string {
+	h := sha256.New()
+	r := p.Rule
+	fmt.Fprintf(h, "%q %q %q %q %q %q %d\n", r.RuleID, r.Type, r.From, r.To, r.Interval, r.HistoryWindowStart, r.MaxSignals)
+	cond := "date math: " + r.Query
+	if p.fixed != nil {
+		cond = expr.String(p.fixed)
+	}
+	fmt.Fprintf(h, "%q %t %q %q\n", p.Streams(), p.Streams() == nil, p.Time.Paths(), cond)
+	for _, f := range p.fields {
+		fmt.Fprintf(h, "%q\n", f.String())
+	}
+	return hex.EncodeToString(h.Sum(nil)[:16])
+}
+
+// Streams are the patterns of the streams that the rule reads.
+func (p *Program) Streams() []string { return p.Rule.Index }
+
+// Schedule is when the rule runs, and over which windows.
+func (p *Program) Schedule() window.Schedule { return p.schedule }
+
+// Window is the window of the run at slot.
+func (p *Program) Window(slot time.Time) (window.Window, error) { return p.schedule.Window(slot) }
+
+// Remembers reports whether Run needs the sightings of Sightings: the rule looks at a history, and its query means the
+// same at each run.
+func (p *Program) Remembers() bool { return len(p.fields) > 0 && p.fixed != nil }
+
+// Sightings says whose sightings of what a program that Remembers asks for.
+func (p *Program) Sightings() sighting.Program { return p.sightings(p.fixed) }
+
+func (p *Program) sightings(cond expr.Cond) sighting.Program {
+	return sighting.Program{Streams: p.Streams(), Cond: cond, Fields: p.fields, Time: p.Time}
+}
+
+// Candidates is the plan of every event within span that can match in a window, oldest first: what a replay fetches
+// once. Running over these events alone gives the same as running over all.
+func (p *Program) Candidates(span window.Span) plan.Node { return p.oldestFirst(p.candidates(span)) }
+
+// CandidateTimes is the plan of the same events, in any order, with nothing but what tells their time.
+func (p *Program) CandidateTimes(span window.Span) plan.Node {
+	return plan.Project{Paths: p.Time.Paths(), In: plan.Filter{Cond: p.candidates(span), In: plan.Scan{Streams: p.Streams()}}}
+}
+
+func (p *Program) candidates(span window.Span) expr.Cond {
+	return expr.All(p.Time.Within(span.From, span.To), p.fixed) // All leaves a nil out
+}
+
+// cond is what the query means in a run at now.
+func (p *Program) cond(now time.Time) (expr.Cond, error) {
+	if p.lower == nil {
+		return p.fixed, nil
+	}
+	return p.lower(now)
+}
+
+func (p *Program) oldestFirst(cond expr.Cond) plan.Node {
+	return plan.Sort{Keys: []plan.SortKey{{Value: p.Time.Value()}},
+		In: plan.Filter{Cond: cond, In: plan.Scan{Streams: p.Streams()}}}
+}
+
+// matches is the plan of the events of a window that match, oldest first.
+func (p *Program) matches(w window.Window) (plan.Node, error) {
+	cond, err := p.cond(w.Slot)
+	if err != nil {
+		return nil, fmt.Errorf("read the query at %s: %w", event.FormatTime(w.Slot), err)
+	}
+	return p.oldestFirst(expr.All(p.Time.Within(w.From, w.To), cond)), nil
+}
+
+// OnAlerts reports whether the rule reads alerts.
+func (p *Program) OnAlerts() bool { return store.Selects(p.Streams(), store.AlertStream) }
+
+// String names the rule.
+func (p *Program) String() string { return strings.TrimSpace(p.Rule.Name + " " + p.Rule.RuleID) }

@@ -1,0 +1,86 @@
+// Package detect runs one rule over one window: Compile makes a Program of a rule once, Run runs it as often as there
+// are windows. Live runs, scans, previews, back-tests and rule tests all call this Run; there is no second path.
+//
+// It decides what an alert is. When a window is run is schedule's matter, what an alert document holds is alert's.
+// Nothing is written here: the Result goes into one Change together with the record of the run.
+//
+//	program, err := detect.Compile(r, resolver)
+//	w, err := program.Window(slot)
+//	result, err := detect.Run(ctx, program, w, env)
+//	change.Alerts = append(change.Alerts, result.Alerts...)
+package detect
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/tocsin-sec/tocsin/internal/alert"
+	"github.com/tocsin-sec/tocsin/internal/event"
+	"github.com/tocsin-sec/tocsin/internal/rule"
+	"github.com/tocsin-sec/tocsin/internal/sighting"
+	"github.com/tocsin-sec/tocsin/internal/store"
+	"github.com/tocsin-sec/tocsin/internal/window"
+)
+
+// Space is the space that alerts live in.
+const Space = "default"
+
+// Env is what a run reads from.
+type Env struct {
+	// Events answers for the window: the store, or a Querier over the candidates that a replay fetched once.
+	Events store.Querier
+	// Store answers for what lies before the window.
+	Store store.Querier
+	// At is the snapshot that is read.
+	At store.Snapshot
+	// Begin is when the data of the rule's streams begin, in the rule's time field; the zero time where there are none.
+	Begin time.Time
+	// Alerted is what the rule alerted before, the alerts of this replay that are not committed yet included.
+	Alerted *Alerted
+	// Index holds the sightings of a program that Remembers, folded up to At; nil for others.
+	Index *sighting.Index
+	// Manual says that a person asked for the run.
+	Manual bool
+}
+
+// Result is what one run found. It takes effect when it is committed.
+type Result struct {
+	// Candidates counts the events of the window that matched the query.
+	Candidates int
+	// Alerts are the new alerts, at most the rule's maximum, oldest evidence first.
+	Alerts []*event.Event
+	// Over counts the new alerts beyond the maximum, which were not made.
+	Over int
+}
+
+// executor is one rule type: it turns the events of a window into alerts.
+type executor interface {
+	run(ctx context.Context, p *Program, w window.Window, env Env) (Result, error)
+}
+
+// executors has one entry for each rule type that can run.
+var executors = map[string]executor{
+	rule.TypeQuery:    query{},
+	rule.TypeNewTerms: newTerms{},
+}
+
+// Run runs p over w. It is deterministic: the same snapshot, window and history give the same alerts with the same IDs.
+// The alerts are noted in env.Alerted, so a Result that is not committed must not be followed by another run with the
+// same Alerted.
+func Run(ctx context.Context, p *Program, w window.Window, env Env) (Result, error) {
+	result, err := executors[p.Rule.Type].run(ctx, p, w, env)
+	if err != nil {
+		return Result{}, fmt.Errorf("run rule %s over %s … %s: %w", p.Rule.RuleID,
+			event.FormatTime(w.From), event.FormatTime(w.To), err)
+	}
+	for _, a := range result.Alerts {
+		env.Alerted.Add(a)
+	}
+	return result, nil
+}
+
+// input is what every alert of a run is made from.
+func (p *Program) input(w window.Window, env Env, source *event.Event, id string) alert.Input {
+	return alert.Input{Rule: p.Rule, Source: source, ID: id, Time: w.Slot, Manual: env.Manual}
+}

@@ -1,0 +1,157 @@
+// Package replay runs rules over past data: the same windows that a live schedule would have run, without a clock.
+//
+// What scan does after loading is replay.Run. A rule's candidates are fetched once and handed to the ordinary detect.Run
+// as a Querier, at the slots that hold some; the others are noted as empty. Windows that ran before, and in which nothing
+// landed since, are left out.
+//
+//	report, err := replay.Run(ctx, db, programs, replay.Options{Clock: time.Now})
+package replay
+
+import (
+	"context"
+	"fmt"
+	"sort"
+	"strings"
+	"time"
+
+	"github.com/tocsin-sec/tocsin/internal/detect"
+	"github.com/tocsin-sec/tocsin/internal/event"
+	"github.com/tocsin-sec/tocsin/internal/exec"
+	"github.com/tocsin-sec/tocsin/internal/plan"
+	"github.com/tocsin-sec/tocsin/internal/schedule"
+	"github.com/tocsin-sec/tocsin/internal/store"
+	"github.com/tocsin-sec/tocsin/internal/window"
+)
+
+// Options says what to replay.
+type Options struct {
+	// From cuts windows at their start: what came earlier is history alone. To cuts them at their end. Zero: the data's
+	// own start and end.
+	From, To time.Time
+	// EverySlot calls detect.Run at empty slots too; the result is the same. Tests hold the two equal.
+	EverySlot bool
+	// Clock stamps the commits.
+	Clock func() time.Time
+	// Progress is told after each rule; nil: nobody is.
+	Progress func(done, total int)
+}
+
+// Report is what a replay did.
+type Report struct {
+	// Alerts are the alerts that this replay made, by time, then ID.
+	Alerts []*event.Event
+	// Rules has an entry for each program that was come to, in the order in which they ran.
+	Rules []RuleReport
+}
+
+// RuleReport is what became of one rule.
+type RuleReport struct {
+	Program *detect.Program
+	// Windows counts the windows that were run, Empty those among them that held nothing.
+	Windows, Empty int64
+	Alerts         int
+	// Capped are the slots at which alerts beyond the rule's maximum were left out, Over how many in all.
+	Capped []time.Time
+	Over   int
+	// Late counts the earlier alerts of which events that landed since show that they were no first sightings.
+	Late int
+	// Skipped is why the rule did not run at all; Err is the error that ended it early.
+	Skipped string
+	Err     error
+}
+
+// flushAt is how many alerts are collected before they are committed.
+const flushAt = 256
+
+// Run replays programs over what db holds. A rule that fails is reported and the others go on; a change that the store
+// does not take ends the replay. Rules that read alerts run after the others, on what these found. The report is right
+// up to the point of an error: all alerts in it are committed.
+func Run(ctx context.Context, db store.Store, programs []*detect.Program, opt Options) (Report, error) {
+	var report Report
+	var err error
+	for _, onAlerts := range []bool{false, true} {
+		if err = runAll(ctx, db, programs, onAlerts, opt, &report); err != nil {
+			break
+		}
+	}
+	sort.SliceStable(report.Alerts, func(i, j int) bool { return older(report.Alerts[i], report.Alerts[j]) })
+	return report, err
+}
+
+// runAll runs the programs that read alerts, or those that do not.
+func runAll(ctx context.Context, db store.Store, programs []*detect.Program, onAlerts bool, opt Options, report *Report) error {
+	var s *snapshot
+	for _, p := range programs {
+		if p.OnAlerts() != onAlerts {
+			continue
+		}
+		if s == nil {
+			var err error
+			if s, err = openSnapshot(ctx, db); err != nil {
+				return err
+			}
+		}
+		r := &runner{snapshot: s, p: p, opt: opt, report: RuleReport{Program: p}}
+		fatal := r.run(ctx)
+		report.Alerts = append(report.Alerts, r.made...)
+		report.Rules = append(report.Rules, r.report)
+		if fatal != nil {
+			return fatal
+		}
+		if opt.Progress != nil {
+			opt.Progress(len(report.Rules), len(programs))
+		}
+	}
+	return nil
+}
+
+func older(a, b *event.Event) bool {
+	if c := strings.Compare(a.Text("@timestamp"), b.Text("@timestamp")); c != 0 {
+		return c < 0
+	}
+	return a.ID < b.ID
+}
+
+// snapshot is the state of the store that rules run on, and what is the same for several rules.
+type snapshot struct {
+	db       store.Store
+	at       store.Snapshot
+	landings []store.Landing
+	spans    map[string]window.Span // of the data, by streams and time field
+}
+
+func openSnapshot(ctx context.Context, db store.Store) (*snapshot, error) {
+	s := &snapshot{db: db, spans: map[string]window.Span{}}
+	var err error
+	if s.at, err = db.Latest(ctx); err != nil {
+		return nil, fmt.Errorf("replay: %w", err)
+	}
+	if s.landings, err = schedule.Landings(ctx, db, s.at); err != nil {
+		return nil, fmt.Errorf("replay: %w", err)
+	}
+	return s, nil
+}
+
+// span is where the data of p's streams lie, in its time field.
+func (s *snapshot) span(ctx context.Context, p *detect.Program) (window.Span, error) {
+	key := fmt.Sprintf("%q %t %q", p.Streams(), p.Streams() == nil, p.Time.Paths())
+	if span, known := s.spans[key]; known {
+		return span, nil
+	}
+	const from, to = "from", "to"
+	rows, err := exec.Query(ctx, s.db, plan.Aggregate{In: plan.Scan{Streams: p.Streams()}, Aggs: []plan.Agg{
+		{Name: from, Fn: plan.Min, Value: p.Time.Value()}, {Name: to, Fn: plan.Max, Value: p.Time.Value()}}}, s.at)
+	if err != nil {
+		return window.Span{}, fmt.Errorf("find where the data lie: %w", err)
+	}
+	defer rows.Close()
+	var span window.Span
+	for rows.Next() {
+		span = window.Span{From: rows.Event().Get(from).Time(), To: rows.Event().Get(to).Time()}
+	}
+	if err := rows.Err(); err != nil {
+		return window.Span{}, fmt.Errorf("find where the data lie: %w", err)
+	}
+	s.spans[key] = span
+	return span, nil
+}

@@ -1,0 +1,210 @@
+package replay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/tocsin-sec/tocsin/internal/detect"
+	"github.com/tocsin-sec/tocsin/internal/event"
+	"github.com/tocsin-sec/tocsin/internal/schedule"
+	"github.com/tocsin-sec/tocsin/internal/sighting"
+	"github.com/tocsin-sec/tocsin/internal/store"
+	"github.com/tocsin-sec/tocsin/internal/window"
+)
+
+// runner replays one rule.
+type runner struct {
+	*snapshot
+	p   *detect.Program
+	opt Options
+
+	ledger  *schedule.Ledger
+	ran     bool // the ledger holds more than is stored
+	env     detect.Env
+	change  store.Change
+	pending map[string]*event.Event // alerts of change, by ID
+	made    []*event.Event
+	report  RuleReport
+}
+
+// run replays the rule. The error ends the whole replay; what is wrong with this rule alone stands in the report.
+func (r *runner) run(ctx context.Context) error {
+	err := r.windows(ctx)
+	var refused *refusedError
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case errors.As(err, &refused):
+		return err
+	}
+	r.report.Err = err
+	return r.flush(ctx) // what was found up to an error is as good as ever
+}
+
+// refusedError is a change that the store did not take.
+type refusedError struct {
+	rule string
+	err  error
+}
+
+func (e *refusedError) Error() string {
+	return fmt.Sprintf("commit what rule %s found: %v", e.rule, e.err)
+}
+
+func (e *refusedError) Unwrap() error { return e.err }
+
+// windows runs the windows that are left, and leaves the last of what they found to flush.
+func (r *runner) windows(ctx context.Context) error {
+	streams, err := r.db.Streams(ctx, r.p.Streams())
+	if err != nil {
+		return err
+	}
+	if len(streams) == 0 {
+		r.report.Skipped = "no stream matches " + strings.Join(r.p.Streams(), ", ")
+		return nil
+	}
+	data, err := r.span(ctx, r.p)
+	if err != nil {
+		return err
+	}
+	if err := r.open(ctx, streams, data); err != nil {
+		return err
+	}
+	clamp := schedule.Clamp{From: r.opt.From, To: r.opt.To}
+	slots := r.p.Schedule().Over(data.Intersect(clamp.Span()))
+	left := r.ledger.Left(r.p.Schedule(), slots, clamp, schedule.In(r.landings, r.p.Streams(), r.p.Time.Primary))
+	if len(left) == 0 {
+		return nil
+	}
+	found, err := findCandidates(ctx, r.db, r.p, r.at, data.Intersect(clamp.Span()))
+	if err != nil {
+		return err
+	}
+	for _, slots := range left {
+		held, empty := r.p.Schedule().Split(found.times, slots)
+		if r.opt.EverySlot {
+			held, empty = []window.Slots{slots}, nil
+		}
+		for _, e := range empty {
+			r.report.Windows += e.Len()
+			r.report.Empty += e.Len()
+			r.note(e, true, clamp)
+		}
+		for _, h := range held {
+			for slot := range h.All() {
+				if err := r.slot(ctx, slot, clamp, found); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// open reads what earlier runs of the rule left, and folds what was committed since into its sightings.
+func (r *runner) open(ctx context.Context, streams []store.Stream, data window.Span) error {
+	var err error
+	if r.ledger, err = schedule.Open(ctx, r.db, r.p.ID(), r.p.Schedule().Interval()); err != nil {
+		return err
+	}
+	alerted, err := detect.LoadAlerted(ctx, r.db, r.at, r.p.Rule.UUID())
+	if err != nil {
+		return err
+	}
+	r.pending = map[string]*event.Event{}
+	r.env = detect.Env{Store: r.db, At: r.at, Begin: data.From, Alerted: alerted}
+	if !r.p.Remembers() {
+		return nil
+	}
+	if r.env.Index, err = sighting.Open(ctx, r.db, r.p.Sightings()); err != nil {
+		return err
+	}
+	if newest(streams) > r.env.Index.Mark() {
+		if r.change.Sightings, r.change.Records, err = r.env.Index.Fold(ctx, r.at); err != nil {
+			return err
+		}
+	}
+	states, audits, err := alerted.LateEvidence(ctx, r.env.Index)
+	if err != nil {
+		return err
+	}
+	r.report.Late = len(states)
+	r.change.States = states
+	r.change.Records = append(r.change.Records, audits...)
+	return nil
+}
+
+// newest is the last commit that wrote to one of streams.
+func newest(streams []store.Stream) uint64 {
+	var last uint64
+	for _, s := range streams {
+		last = max(last, s.Seq.Last)
+	}
+	return last
+}
+
+// slot runs the rule at one slot.
+func (r *runner) slot(ctx context.Context, slot time.Time, clamp schedule.Clamp, found *candidates) error {
+	w, err := r.p.Window(slot)
+	if err != nil {
+		return err
+	}
+	w = w.Clamp(clamp.From, clamp.To)
+	if r.env.Events, err = found.within(ctx, w.Span()); err != nil {
+		return err
+	}
+	result, err := detect.Run(ctx, r.p, w, r.env)
+	if err != nil {
+		return err
+	}
+	r.report.Windows++
+	if result.Candidates == 0 {
+		r.report.Empty++
+	}
+	if result.Over > 0 {
+		r.report.Over += result.Over
+		r.report.Capped = append(r.report.Capped, slot)
+	}
+	for _, a := range result.Alerts {
+		r.pending[a.ID] = a
+	}
+	r.change.Alerts = append(r.change.Alerts, result.Alerts...)
+	r.note(window.Slots{First: slot, Last: slot, Every: r.p.Schedule().Interval()}, result.Candidates == 0, clamp)
+	if len(r.change.Alerts) >= flushAt {
+		return r.flush(ctx)
+	}
+	return nil
+}
+
+func (r *runner) note(slots window.Slots, empty bool, clamp schedule.Clamp) {
+	r.ledger.Ran(slots, r.at.Seq, empty, clamp)
+	r.ran = true
+}
+
+// flush commits what the windows found together with the record that they ran.
+func (r *runner) flush(ctx context.Context) error {
+	if r.ran {
+		write, err := r.ledger.Write()
+		if err != nil {
+			return err
+		}
+		r.change.Records = append(r.change.Records, write)
+	}
+	if len(r.change.Records) == 0 {
+		return nil
+	}
+	r.change.At = r.opt.Clock()
+	if err := r.db.Apply(ctx, &r.change); err != nil {
+		return &refusedError{r.p.Rule.RuleID, err}
+	}
+	for _, id := range r.change.Outcome.NewAlerts {
+		r.made = append(r.made, r.pending[id])
+	}
+	r.report.Alerts += len(r.change.Outcome.NewAlerts)
+	r.change, r.ran = store.Change{}, false
+	clear(r.pending)
+	return nil
+}
