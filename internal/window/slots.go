@@ -56,7 +56,8 @@ func (s Slots) run(a, b int64) Slots { return Slots{s.at(a), s.at(b), s.Every} }
 
 // Over returns the slots that go over the data of span: from the first one after its start to the first one at or after
 // its end, and one at least where span is not empty. What lies exactly on the start is in the first one's window if the
-// window reaches back by an interval.
+// window reaches back by an interval. No slot is later than a document can say (AllTime): what a nonsense clock puts into
+// the last moments of the year 9999 has none.
 func (s Schedule) Over(span Span) Slots {
 	if span.Empty() {
 		return Slots{}
@@ -64,6 +65,9 @@ func (s Schedule) Over(span Span) Slots {
 	first, last := Floor(span.From, s.every).Add(s.every), Ceil(span.To, s.every)
 	if last.Before(first) {
 		last = first
+	}
+	if end := Floor(AllTime().To, s.every); last.After(end) {
+		last = end
 	}
 	return Slots{first, last, s.every}
 }

@@ -74,6 +74,15 @@ func TestSlotsAll(t *testing.T) {
 	if ages.Len() != 315569519999 {
 		t.Errorf("ten millennia have %d seconds", ages.Len())
 	}
+	// No slot is later than a document can say.
+	end := window.AllTime().To
+	last := schedule(t, "5m", "now-6m", "now", "").Over(window.Span{From: end.Add(-time.Hour), To: end})
+	if last.Len() != 12 || last.Last.Year() != 9999 {
+		t.Errorf("the last hour has %d slots up to %s", last.Len(), last.Last)
+	}
+	if n := schedule(t, "5m", "now-6m", "now", "").Over(window.Span{From: end, To: end}).Len(); n != 0 {
+		t.Errorf("the last moment has %d slots", n)
+	}
 }
 
 // runs prints runs of slots.
