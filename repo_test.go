@@ -31,7 +31,7 @@ var layers = [][]string{
 	5: {"internal/exec", "internal/lang/filter", "internal/lang/eql", "internal/lang/esql", "internal/normalize",
 		"internal/enrich", "internal/source", "internal/lang/kql/kqltest"},
 	6: {"internal/store/mem", "internal/store/duck", "internal/store/opensearch", "internal/normalize/*",
-		"internal/source/*", "internal/rule", "internal/sighting"},
+		"internal/source/*", "internal/rule", "internal/sighting", "internal/lang/filter/filtertest"},
 	7: {"internal/store/storetest", "internal/alert"},
 	8: {"internal/detect", "internal/notify"},
 	9: {"internal/ingest", "internal/schedule", "internal/explain", "internal/investigate", "internal/cases",
