@@ -217,6 +217,9 @@ func (x *Index) First(ctx context.Context, tuple store.Tuple, span Span) (Sight,
 // LookedAt is the number of sightings, of whatever tuple, on the days that span touches.
 func (x *Index) LookedAt(_ context.Context, span Span) (int64, error) {
 	var n int64
+	if span.To.Before(span.From) {
+		return 0, nil
+	}
 	first, last := store.DayOf(span.From), store.DayOf(span.To)
 	for day, count := range x.days {
 		if day >= first && day <= last {
