@@ -63,14 +63,26 @@ func (e *Event) Set(path string, v Value) {
 	}
 }
 
-// SetAll puts all of more at once, the later of two with the same path; nulls do not belong among them. An empty event
-// keeps the slice.
+// SetAll puts all of more, none of them null, the later of two with the same path, in time n log n where as many Sets
+// could take n². An empty event keeps the slice when it is sorted by path; so a long event takes few fields in one pass.
 func (e *Event) SetAll(more []Field) {
-	if len(e.fields) == 0 && ascending(more) {
+	switch sorted := ascending(more); {
+	case sorted && len(e.fields) == 0:
 		e.fields = more
-		return
+	case sorted:
+		e.merge(more)
+	default:
+		all := append(e.fields, more...)
+		slices.SortStableFunc(all, func(a, b Field) int { return strings.Compare(a.Path, b.Path) })
+		kept := all[:0]
+		for i, f := range all {
+			if i+1 < len(all) && all[i+1].Path == f.Path {
+				continue
+			}
+			kept = append(kept, f)
+		}
+		e.fields = kept
 	}
-	e.setAll(more)
 }
 
 // ascending reports whether each path comes before the next.
@@ -83,18 +95,25 @@ func ascending(fields []Field) bool {
 	return true
 }
 
-// setAll puts all of more, the later of two with the same path, in time n log n, where as many Sets could take n².
-func (e *Event) setAll(more []Field) {
-	all := append(e.fields, more...)
-	slices.SortStableFunc(all, func(a, b Field) int { return strings.Compare(a.Path, b.Path) })
-	kept := all[:0]
-	for i, f := range all {
-		if i+1 < len(all) && all[i+1].Path == f.Path {
-			continue
+// merge puts the entries of more, which are sorted, from the last to the first, so that each moves once at most.
+func (e *Event) merge(more []Field) {
+	added := len(more)
+	for i := range more {
+		if _, found := e.find(more[i].Path); found {
+			added--
 		}
-		kept = append(kept, f)
 	}
-	e.fields = kept
+	from, to := len(e.fields), len(e.fields)+added
+	e.fields = slices.Grow(e.fields, added)[:to]
+	for i := len(more) - 1; i >= 0; i-- {
+		at := sort.Search(from, func(j int) bool { return e.fields[j].Path > more[i].Path })
+		to -= copy(e.fields[to-(from-at):to], e.fields[at:from])
+		if from = at; from > 0 && e.fields[from-1].Path == more[i].Path {
+			from--
+		}
+		to--
+		e.fields[to] = more[i]
+	}
 }
 
 // SetString puts the text s at path; an empty text is left out.

@@ -1,9 +1,7 @@
 package event
 
 import (
-	"bytes"
 	"fmt"
-	"io"
 	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -43,7 +41,7 @@ func (e *Event) SetObject(prefix string, obj Value, tree func(path string) bool)
 	if prefix != "" {
 		prefix += "."
 	}
-	e.setAll(layOut(nil, prefix, obj, tree))
+	e.SetAll(layOut(nil, prefix, obj, tree))
 }
 
 // layOut appends the entries of obj, whose paths begin with prefix (a dot at its end, or empty).
@@ -64,15 +62,9 @@ func layOut(out []Field, prefix string, obj Value, tree func(path string) bool) 
 // ParseJSON reads exactly one JSON value. Of a key that comes twice the last value counts, at the place of the first;
 // invalid UTF-8 becomes U+FFFD. Input nested deeper than MaxDepth is an error.
 func ParseJSON(data []byte) (Value, error) {
-	d := jsontext.NewDecoder(bytes.NewReader(data), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
-	v, _, err := ReadJSON(d)
-	if err != nil {
-		return Value{}, err
-	}
-	if _, err := d.ReadToken(); err != io.EOF {
-		return Value{}, fmt.Errorf("read JSON: more than one value, at offset %d", d.InputOffset())
-	}
-	return v, nil
+	var p Parser
+	v, _, err := p.Parse(data)
+	return v, err
 }
 
 // ReadJSON reads the next JSON value from d, which must allow duplicate names and invalid UTF-8 if these are to be
@@ -165,15 +157,7 @@ func (r *jsonReader) object(depth int) (Value, error) {
 			continue
 		}
 		members = append(members, Member{Key: key, Value: v})
-		switch {
-		case index != nil:
-			index[key] = len(members) - 1
-		case len(members) == indexFrom:
-			index = make(map[string]int, 2*indexFrom)
-			for i, m := range members {
-				index[m.Key] = i
-			}
-		}
+		index = indexed(index, members)
 	}
 	if _, err := r.d.ReadToken(); err != nil {
 		return Value{}, err

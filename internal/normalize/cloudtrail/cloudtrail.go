@@ -10,18 +10,15 @@
 package cloudtrail
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
-	"github.com/go-json-experiment/json/jsontext"
 	"github.com/tocsin-sec/tocsin/internal/event"
 	"github.com/tocsin-sec/tocsin/internal/normalize"
 )
@@ -85,7 +82,7 @@ type CloudTrail struct {
 	tags     event.Value
 	readAt   event.Value
 	entities bool      // actors and targets are wanted
-	pool     sync.Pool // of *mapper
+	pool     sync.Pool // of *scratch
 }
 
 var _ normalize.DataSet = (*CloudTrail)(nil)
@@ -107,7 +104,7 @@ func New(opt Options) *CloudTrail {
 	if !opt.ReadAt.IsZero() {
 		c.readAt = event.String(opt.ReadAt.UTC().Format(time.RFC3339Nano))
 	}
-	c.pool.New = func() any { return newMapper(c) }
+	c.pool.New = func() any { return &scratch{} }
 	return c
 }
 
@@ -131,10 +128,10 @@ func (c *CloudTrail) Name() string { return "aws.cloudtrail" }
 // Normalize turns one record into one event: see normalize.DataSet. Records of versions and with keys that nobody has
 // described are mapped as far as their keys are known; values of unexpected types stand where the expected ones would.
 func (c *CloudTrail) Normalize(raw event.Raw, counts *normalize.Counts) (*event.Event, error) {
-	m := c.pool.Get().(*mapper)
-	defer c.pool.Put(m)
+	scratch := c.pool.Get().(*scratch)
+	defer c.pool.Put(scratch)
 	counts.Records++
-	root, duplicates, err := m.parse(raw.Data)
+	root, duplicates, err := scratch.parser.ParseInPlace(raw.Data)
 	if err != nil {
 		if errors.Is(err, event.ErrTooDeep) {
 			return nil, counts.Reject(normalize.TooDeep, err.Error())
@@ -145,6 +142,7 @@ func (c *CloudTrail) Normalize(raw event.Raw, counts *normalize.Counts) (*event.
 	if root.Kind() != event.KindObject {
 		return nil, counts.Reject(normalize.NotAnObject, fmt.Sprintf("%.80q", raw.Data))
 	}
+	m := mapper{c: c, scratch: scratch}
 	e, found := m.event(raw, root)
 	if e == nil {
 		return nil, counts.Reject(normalize.NoEventTime, found)
@@ -153,45 +151,26 @@ func (c *CloudTrail) Normalize(raw event.Raw, counts *normalize.Counts) (*event.
 	return e, nil
 }
 
-// mapper is what normalising one record needs; it is used again for the next.
+// mapper normalises one record. It lives on the stack, where filling and clearing its fields costs least.
 type mapper struct {
-	c    *CloudTrail
-	v    [fields]event.Value // what has been found
-	rec  record
-	who  identity
-	java javaText
-
-	names, targets []string // scratch of entities
-
-	in  bytes.Buffer
-	dec *jsontext.Decoder
+	c   *CloudTrail
+	v   [fields]event.Value // what has been found
+	rec record
+	who identity
+	*scratch
 }
 
-func newMapper(c *CloudTrail) *mapper {
-	m := &mapper{c: c}
-	m.dec = jsontext.NewDecoder(&m.in, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
-	return m
-}
-
-// parse reads data, which must be exactly one JSON value.
-func (m *mapper) parse(data []byte) (event.Value, int, error) {
-	m.in = *bytes.NewBuffer(data)
-	m.dec.Reset(&m.in, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
-	root, duplicates, err := event.ReadJSON(m.dec)
-	if err != nil {
-		return event.Value{}, 0, err
-	}
-	if _, err := m.dec.ReadToken(); err != io.EOF {
-		return event.Value{}, 0, fmt.Errorf("something follows the record's JSON at offset %d", m.dec.InputOffset())
-	}
-	return root, duplicates, nil
+// scratch is what is used again for the next record.
+type scratch struct {
+	parser         event.Parser
+	java           javaText
+	names, targets []string // of entities
 }
 
 // event maps root. It returns nil and what stood in the time's place where the record does not say when it happened.
 func (m *mapper) event(raw event.Raw, root event.Value) (*event.Event, string) {
 	filebeat := m.c.opt.Profile == Filebeat
 	m.java.reset()
-	m.rec = record{}
 	m.rec.load(root, &m.java, !filebeat)
 	at, ok := m.rec.time()
 	if !ok {
@@ -213,7 +192,6 @@ func (m *mapper) event(raw event.Raw, root event.Value) (*event.Event, string) {
 	}
 	e := &event.Event{ID: m.id(raw), Source: raw, Stream: m.c.stream()}
 	m.fill(e)
-	m.rec, m.who = record{}, identity{}
 	return e, ""
 }
 

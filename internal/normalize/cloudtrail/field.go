@@ -279,7 +279,7 @@ func (f field) isTree() bool {
 // spare is how many fields enrichment and Finish add to an event, about.
 const spare = 24
 
-// fill gives e what m has found, and forgets it.
+// fill gives e what m has found.
 func (m *mapper) fill(e *event.Event) {
 	n := 0
 	for i := range m.v {
@@ -302,5 +302,4 @@ func (m *mapper) fill(e *event.Event) {
 	for _, o := range objects {
 		e.SetObject(o.Path, o.Value, nil)
 	}
-	m.v = [fields]event.Value{}
 }

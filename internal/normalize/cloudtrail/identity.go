@@ -29,7 +29,6 @@ type identity struct {
 // is Filebeat's neither.
 func (m *mapper) identify(filebeat bool) {
 	id := &m.who
-	*id = identity{}
 	for _, k := range m.rec.userIdentity.Members() {
 		v := k.Value
 		switch k.Key {
