@@ -2,6 +2,7 @@ package replay_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -30,5 +31,15 @@ func TestReplay(t *testing.T) {
 	again := run(t, db, now, replay.Options{}, p)
 	if len(again.Alerts) > 0 || again.Rules[0].Windows != 0 {
 		t.Errorf("a second replay runs %d windows and finds %v", again.Rules[0].Windows, said(again.Alerts))
+	}
+}
+
+// A program's zero time is an event's time like any other; it does not say that there are no data.
+func TestZeroTimeIsATime(t *testing.T) {
+	db, now := mem.New(nil), clock()
+	load(t, db, now, happened("1", time.Time{}, "zed", "logout"), happened("2", at(t, "9 10:00"), "ann", "login"))
+	report := run(t, db, now, replay.Options{From: at(t, "9")}, program(t, "new-user", newUser))
+	if len(report.Alerts) != 1 || report.Alerts[0].Text("tocsin.alert.history.covered") != "1.0" {
+		t.Errorf("alerts %v, history covered %s", said(report.Alerts), report.Alerts[0].Text("tocsin.alert.history.covered"))
 	}
 }
