@@ -1,0 +1,193 @@
+package duck
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	bindings "github.com/duckdb/duckdb-go-bindings"
+
+	"github.com/tocsin-sec/tocsin/internal/event"
+	"github.com/tocsin-sec/tocsin/internal/plan"
+	"github.com/tocsin-sec/tocsin/internal/store"
+)
+
+// column is a path that has a typed column in the segments of a layout.
+//
+// The column holds what queries of its type read: the values at the path, coerced, in document order; NULL where there
+// are none. What was given is rebuilt from it, but for a value that the column would give back in another form
+// ("443" where a number is declared, a text where the column is a list): that one stands in rest as well, as it was
+// (the segment's set odd). Values that the column cannot hold at all stand in rest alone (the set wild): several
+// in a column of single values, objects, and what lies inside a tree at a shorter path.
+type column struct {
+	Path string     `json:"path"`
+	Type event.Type `json:"type"`
+	List bool       `json:"list,omitempty"`
+}
+
+// storage is the DuckDB type of the column.
+func (c column) storage() columnType {
+	t := columnType{base: bindings.TypeVarchar, list: c.List}
+	switch c.Type {
+	case event.Long, event.Date:
+		t.base = bindings.TypeBigInt
+	case event.Double:
+		t.base = bindings.TypeDouble
+	case event.Boolean:
+		t.base = bindings.TypeBoolean
+	case event.IPType:
+		t.base = bindings.TypeUHugeInt
+	}
+	return t
+}
+
+// isText reports whether the column holds texts.
+func (c column) isText() bool { return c.storage().base == bindings.TypeVarchar }
+
+// The columns that every segment has besides those of its layout, in this order behind them.
+const (
+	colRest = iota
+	colSeq
+	colID
+	colHash
+	colSum
+	colSource
+	colObject
+	colOffset
+	colDelivered
+	fixedColumns
+)
+
+var fixedNames = [fixedColumns]string{"rest", "seq", "id", "hash", "sum", "source", "object", "off", "delivered"}
+
+var fixedTypes = [fixedColumns]columnType{typeText, typeBigint, typeBlob, typeUbigint, typeHuge, typeBlob, typeBlob,
+	typeBigint, typeBigint}
+
+// layout is the columns of one generation of a stream, sorted by path. It never changes.
+type layout struct {
+	stream     int32
+	generation int32
+	columns    []column
+	byPath     map[string]int
+}
+
+func newLayout(stream, generation int32, columns []column) *layout {
+	l := &layout{stream: stream, generation: generation, columns: columns, byPath: make(map[string]int, len(columns))}
+	for i, c := range columns {
+		l.byPath[c.Path] = i
+	}
+	return l
+}
+
+// name is the name of column i in tables.
+func (l *layout) name(i int) string { return fmt.Sprintf("c%d", i) }
+
+// fixed is the name of a column that every segment has.
+func fixed(i int) string { return fixedNames[i] }
+
+// types returns the types of all columns, the fixed ones last.
+func (l *layout) types() []columnType {
+	types := make([]columnType, 0, len(l.columns)+fixedColumns)
+	for _, c := range l.columns {
+		types = append(types, c.storage())
+	}
+	return append(types, fixedTypes[:]...)
+}
+
+// create is the statement that makes the table of a segment.
+func (l *layout) create(table string) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "CREATE TABLE %s (", table)
+	for i, t := range l.types() {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		name := ""
+		if i < len(l.columns) {
+			name = l.name(i)
+		} else {
+			name = fixed(i - len(l.columns))
+		}
+		b.WriteString(name + " " + t.sql())
+		if i == len(l.columns)+colSource || i == len(l.columns)+colRest {
+			b.WriteString(" USING COMPRESSION zstd")
+		}
+	}
+	b.WriteString(")")
+	return b.String()
+}
+
+func (l *layout) encode() (string, error) {
+	data, err := json.Marshal(l.columns)
+	return string(data), err
+}
+
+func decodeLayout(stream, generation int32, data string) (*layout, error) {
+	var columns []column
+	if err := json.Unmarshal([]byte(data), &columns); err != nil {
+		return nil, fmt.Errorf("decode layout %d of stream %d: %w", generation, stream, err)
+	}
+	return newLayout(stream, generation, columns), nil
+}
+
+// same reports whether l has just the given columns.
+func (l *layout) same(columns []column) bool { return slices.Equal(l.columns, columns) }
+
+// bits is a set of columns.
+type bits [maxColumns / 64]uint64
+
+// maxColumns bounds the columns of a layout.
+const maxColumns = 128
+
+func (b *bits) set(i int)      { b[i/64] |= 1 << (i % 64) }
+func (b *bits) has(i int) bool { return b[i/64]&(1<<(i%64)) != 0 }
+func (b *bits) add(o bits) {
+	for i := range b {
+		b[i] |= o[i]
+	}
+}
+
+// wanted are the columns that new segments of a stream get, of those that catalogues name; types tells their types.
+// lists are paths whose columns hold lists besides those that are known to.
+func wanted(stream string, types func(string) (event.Type, bool), lists map[string]bool) []column {
+	names := commonColumns
+	if stream == store.AlertStream {
+		names = append(slices.Clone(names), alertColumns...)
+	}
+	columns := make([]column, 0, len(names))
+	for _, name := range names {
+		path, list := strings.CutSuffix(name, "[]")
+		c := column{Path: path, List: list || lists[path]}
+		if types != nil {
+			c.Type, _ = types(path)
+		}
+		switch {
+		case path == plan.Timestamp || path == plan.Ingested:
+			c.Type, c.List = event.Date, false
+		case c.Type == event.ObjectType || c.Type == event.Nested || c.Type == event.GeoPoint || c.Type == event.Flattened:
+			continue
+		}
+		if base := c.storage().base; base != bindings.TypeVarchar && base != bindings.TypeUHugeInt {
+			c.List = false
+		}
+		columns = append(columns, c)
+	}
+	slices.SortFunc(columns, func(a, b column) int { return strings.Compare(a.Path, b.Path) })
+	return slices.CompactFunc(columns, func(a, b column) bool { return a.Path == b.Path })
+}
+
+// plainText says of a text whether a VARCHAR holds it, and whether it is all ASCII.
+func plainText(s string) (fits, ascii bool) {
+	ascii = true
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c == 0:
+			return false, false
+		case c >= utf8.RuneSelf:
+			ascii = false
+		}
+	}
+	return ascii || utf8.ValidString(s), ascii
+}

@@ -1,0 +1,248 @@
+package duck
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+	"strings"
+
+	"github.com/zeebo/xxh3"
+
+	"github.com/tocsin-sec/tocsin/internal/event"
+	"github.com/tocsin-sec/tocsin/internal/store"
+)
+
+// docID names a stored document.
+type docID struct {
+	segmentKey
+	id string
+}
+
+// sumOf is the first half of the SHA-256 of an event's source: two events with the same ID and sum are the same.
+func sumOf(source []byte) hugeint {
+	sum := sha256.Sum256(source)
+	return hugeint{lower: binary.LittleEndian.Uint64(sum[:8]), upper: binary.LittleEndian.Uint64(sum[8:16])}
+}
+
+// hashOf is the hash by which the ID of an event is looked up; never 0.
+func hashOf(id string) uint64 { return max(xxh3.HashString(id), 1) }
+
+// incoming is an event of a change as it is looked up.
+type incoming struct {
+	stored
+	key segmentKey
+}
+
+// addEvents adds the events of c to n, but for duplicates. What is stored already is found by a join of the segments of
+// the day with the hashes of the new IDs.
+func (s *Store) addEvents(ctx context.Context, w *conn, n *commit, c *store.Change) error {
+	if len(c.Events) == 0 {
+		return nil
+	}
+	in := make([]incoming, len(c.Events))
+	hashes := map[segmentKey][]uint64{}
+	for i, e := range c.Events {
+		ms, ok := timeOf(e, "@timestamp")
+		if !ok || e.Stream == "" || e.ID == "" {
+			return fmt.Errorf("apply event %d: event %q of stream %q has no @timestamp, stream or ID", i, e.ID, e.Stream)
+		}
+		key := segmentKey{s.number(n, e.Stream), dayOf(ms)}
+		in[i] = incoming{stored{e: e, id: e.ID, hash: hashOf(e.ID), sum: sumOf(e.Source.Data), ms: ms}, key}
+		hashes[key] = append(hashes[key], in[i].hash)
+	}
+	known := map[docID]hugeint{}
+	if err := s.lookUp(ctx, w, hashes, known); err != nil {
+		return err
+	}
+	// Conflicts are looked up under their second ID. Which events conflict depends on the order alone.
+	if second := s.secondIDs(in, known); len(second) > 0 {
+		if err := s.lookUp(ctx, w, second, known); err != nil {
+			return err
+		}
+	}
+	for i := range in {
+		if err := s.addEvent(n, in[i], known); err != nil {
+			return fmt.Errorf("apply event %d: %w", i, err)
+		}
+	}
+	return nil
+}
+
+// secondIDs returns the hashes of the conflict IDs of all events whose own ID is taken by one with another source.
+func (s *Store) secondIDs(in []incoming, known map[docID]hugeint) map[segmentKey][]uint64 {
+	second := map[segmentKey][]uint64{}
+	first := map[docID]hugeint{}
+	for _, e := range in {
+		id := docID{e.key, e.id}
+		sum, taken := known[id]
+		if !taken {
+			sum, taken = first[id]
+		}
+		switch {
+		case !taken:
+			first[id] = e.sum
+		case sum != e.sum:
+			other := docID{e.key, store.ConflictID(e.id, e.e.Source.Data)}
+			second[e.key] = append(second[e.key], hashOf(other.id))
+			if _, taken := first[other]; !taken {
+				first[other] = e.sum
+			}
+		}
+	}
+	return second
+}
+
+// addEvent adds e to n, unless known has it.
+func (s *Store) addEvent(n *commit, e incoming, known map[docID]hugeint) error {
+	id, conflict := docID{e.key, e.id}, false
+	for {
+		sum, taken := known[id]
+		if !taken {
+			break
+		}
+		if sum == e.sum {
+			n.Duplicates++
+			return nil
+		}
+		if conflict {
+			return fmt.Errorf("event %q: its conflict ID is taken by another event", e.id)
+		}
+		conflict, id.id = true, store.ConflictID(e.id, e.e.Source.Data)
+	}
+	known[id] = e.sum
+	n.Stored++
+	if conflict {
+		n.Conflicts++
+		e.id, e.hash = id.id, hashOf(id.id)
+	}
+	s.add(n, e.key, e.stored)
+	return nil
+}
+
+// inlineHashes is the number of hashes up to which a look-up writes them into its statement.
+const inlineHashes = 200
+
+// lookUp puts into known every stored document whose ID has one of the hashes, among those of the same stream and day.
+func (s *Store) lookUp(ctx context.Context, w *conn, hashes map[segmentKey][]uint64, known map[docID]hugeint) error {
+	cat := s.catalog.Load()
+	var look []string
+	total := 0
+	for key, all := range hashes {
+		for range cat.of(key.stream, key.day) {
+			total += len(all)
+		}
+	}
+	if total == 0 {
+		return nil
+	}
+	staged := total > inlineHashes
+	if staged {
+		if err := s.stageHashes(ctx, w, hashes); err != nil {
+			return err
+		}
+	}
+	for key, all := range hashes {
+		for _, g := range cat.of(key.stream, key.day) {
+			set := "SELECT hash FROM temp.main.stage_hash"
+			if !staged {
+				set = strings.Trim(strings.Join(strings.Fields(fmt.Sprint(all)), ","), "[]")
+			}
+			look = append(look, fmt.Sprintf("SELECT %d::INTEGER, %d::INTEGER, id, sum FROM %s WHERE hash IN (%s)",
+				key.stream, key.day, g.table(), set))
+		}
+	}
+	err := w.each(ctx, strings.Join(look, " UNION ALL "), func(cols []vector, rows int) error {
+		for i := range rows {
+			id := docID{segmentKey{cols[0].int32(i), store.Day(cols[1].int32(i))}, cols[2].str(i)}
+			known[id] = at[hugeint](&cols[3], i)
+		}
+		return nil
+	})
+	if err == nil && staged {
+		err = w.exec(ctx, "DELETE FROM temp.main.stage_hash")
+	}
+	return err
+}
+
+func (s *Store) stageHashes(ctx context.Context, w *conn, hashes map[segmentKey][]uint64) error {
+	a, err := w.appendTo("temp", "stage_hash", []columnType{typeUbigint})
+	if err != nil {
+		return err
+	}
+	defer a.close()
+	for _, all := range hashes {
+		for _, h := range all {
+			a.uint64(0, h)
+			if err := a.next(); err != nil {
+				return err
+			}
+		}
+	}
+	return a.flush()
+}
+
+// addAlerts adds the alerts whose IDs are not known to n.
+func (s *Store) addAlerts(ctx context.Context, w *conn, n *commit, alerts []*event.Event) error {
+	if len(alerts) == 0 {
+		return nil
+	}
+	for i, e := range alerts {
+		if _, ok := timeOf(e, "@timestamp"); !ok || e.ID == "" {
+			return fmt.Errorf("apply alert %d: alert %q has no @timestamp or ID", i, e.ID)
+		}
+	}
+	known, err := s.knownAlerts(ctx, w, alerts)
+	if err != nil {
+		return err
+	}
+	a, err := w.appendTo(catalogName, "alert", []columnType{typeBlob, typeInteger})
+	if err != nil {
+		return err
+	}
+	defer a.close()
+	for _, e := range alerts {
+		if known[e.ID] {
+			continue
+		}
+		known[e.ID] = true
+		n.NewAlerts = append(n.NewAlerts, e.ID)
+		ms, _ := timeOf(e, "@timestamp")
+		key := segmentKey{s.number(n, store.AlertStream), dayOf(ms)}
+		s.add(n, key, stored{e: e, id: e.ID, ms: ms})
+		a.text(0, e.ID)
+		a.int32(1, int32(key.day))
+		if err := a.next(); err != nil {
+			return err
+		}
+	}
+	return a.flush()
+}
+
+func (s *Store) knownAlerts(ctx context.Context, w *conn, alerts []*event.Event) (map[string]bool, error) {
+	ids, err := w.appendTo("temp", "stage_id", []columnType{typeBlob})
+	if err != nil {
+		return nil, err
+	}
+	defer ids.close()
+	for _, e := range alerts {
+		ids.text(0, e.ID)
+		if err := ids.next(); err != nil {
+			return nil, err
+		}
+	}
+	if err := ids.flush(); err != nil {
+		return nil, err
+	}
+	known := map[string]bool{}
+	err = w.each(ctx, "SELECT id FROM alert WHERE id IN (SELECT id FROM temp.main.stage_id)", func(cols []vector, rows int) error {
+		for i := range rows {
+			known[cols[0].str(i)] = true
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return known, w.exec(ctx, "DELETE FROM temp.main.stage_id")
+}

@@ -1,0 +1,196 @@
+package duck_test
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"net/netip"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/tocsin-sec/tocsin/internal/event"
+	"github.com/tocsin-sec/tocsin/internal/exec"
+	"github.com/tocsin-sec/tocsin/internal/plan"
+	"github.com/tocsin-sec/tocsin/internal/store"
+	"github.com/tocsin-sec/tocsin/internal/store/duck"
+)
+
+// types declares some of the columns otherwise than as keywords, and one field that has no column.
+func types(path string) (event.Type, bool) {
+	t, ok := map[string]event.Type{
+		"@timestamp":     event.Date,
+		"event.ingested": event.Date,
+		"aws.cloudtrail.user_identity.session_context.creation_date": event.Date,
+		"source.ip":                    event.IPType,
+		"related.ip":                   event.IPType,
+		"source.as.number":             event.Long,
+		"kibana.alert.risk_score":      event.Double,
+		"source.geo.city_name":         event.Double, // so that every kind of column is tried
+		"aws.cloudtrail.read_only":     event.Boolean,
+		"aws.cloudtrail.error_message": event.Text,
+		"cloud.region":                 event.Caseless,
+		"event.duration":               event.Long,
+	}[path]
+	return t, ok
+}
+
+func open(t testing.TB) *duck.Store {
+	t.Helper()
+	db, err := duck.Open(context.Background(), filepath.Join(t.TempDir(), "events.tocsin"), duck.Options{Types: types})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return db
+}
+
+// paths are columns, paths above and below them, and others.
+var paths = []string{"user", "user.name", "user.name.text", "event.action", "event", "source.ip", "related.ip", "related.user",
+	"source.as.number", "source.geo.city_name", "aws.cloudtrail.read_only", "aws.cloudtrail.error_message", "cloud.region",
+	"event.ingested", "aws.cloudtrail.user_identity.session_context.creation_date", "kibana.alert.risk_score",
+	"aws.cloudtrail.resources", "a", "a.b", "a.b.c", "", "x\x00y", "\x00z", "bad\xffutf8", "quo\"te", "event.duration"}
+
+// scalar draws what JSON can say, what it cannot, and what is hard about it.
+func scalar() *rapid.Generator[event.Value] {
+	literal := func(text string) *rapid.Generator[event.Value] {
+		v, ok := event.Literal(text)
+		if !ok {
+			panic(text)
+		}
+		return rapid.Just(v)
+	}
+	var numbers []*rapid.Generator[event.Value]
+	for _, n := range []string{"0", "-0", "1.50", "1e400", "1E5", "123456789012345678901234567890", "9223372036854775807",
+		"-9223372036854775808", "443.0", "0.1", "007", "1.", "nan", "-inf", "1e-7"} {
+		numbers = append(numbers, literal(n))
+	}
+	return rapid.OneOf(
+		rapid.Just(event.Bool(true)), rapid.Just(event.Bool(false)),
+		rapid.Map(rapid.Int64(), event.Int),
+		rapid.Map(rapid.Float64(), event.Float), rapid.Just(event.Float(math.NaN())), rapid.Just(event.Float(math.Inf(-1))),
+		rapid.OneOf(numbers...),
+		rapid.Map(rapid.String(), event.String),
+		rapid.Map(rapid.SliceOfN(rapid.Byte(), 0, 20), func(b []byte) event.Value { return event.String(string(b)) }),
+		rapid.Map(rapid.SampledFrom([]string{"", "true", "false", "443", "198.51.100.7", "::ffff:198.51.100.7", "2001:db8::1",
+			"2001:DB8::1", "2024-03-01T12:00:00.000Z", "2024-03-01T12:00:00Z", "2024-03-01", "İK", "ſ", "a\x00b", `"\`, "1.0"}), event.String),
+		rapid.Map(rapid.Int64Range(-62167219200000, 253402300799999), event.Millis),
+		rapid.Map(rapid.SliceOfN(rapid.Byte(), 16, 16), func(b []byte) event.Value {
+			return event.IP(netip.AddrFrom16([16]byte(b)))
+		}))
+}
+
+func value(depth int) *rapid.Generator[event.Value] {
+	if depth == 0 {
+		return scalar()
+	}
+	inner := rapid.OneOf(scalar(), rapid.Just(event.Null()), rapid.Deferred(func() *rapid.Generator[event.Value] { return value(depth - 1) }))
+	return rapid.OneOf(scalar(), scalar(),
+		rapid.Map(rapid.SliceOfN(scalar(), 0, 3), func(items []event.Value) event.Value { return event.List(items...) }),
+		rapid.Map(rapid.SliceOfN(inner, 0, 3), func(items []event.Value) event.Value { return event.List(items...) }),
+		rapid.Map(rapid.MapOfN(rapid.SampledFrom([]string{"name", "b", "b.c", "\x00S", "\x00", "\xff", "ip", "user.name", "text"}), inner, 0, 3),
+			func(m map[string]event.Value) event.Value {
+				var members []event.Member
+				for k, v := range m {
+					members = append(members, event.Member{Key: k, Value: v})
+				}
+				return event.Object(members...)
+			}))
+}
+
+func document(i int) *rapid.Generator[*event.Event] {
+	return rapid.Custom(func(t *rapid.T) *event.Event {
+		e := &event.Event{ID: fmt.Sprint("e", i), Stream: "logs"}
+		e.Source = event.Raw{Data: []byte(fmt.Sprint("source ", i)), Object: "o\xff", Offset: int64(i) << 40,
+			Delivered: time.UnixMicro(int64(i) * 1000).UTC()}
+		for range rapid.IntRange(0, 8).Draw(t, "fields") {
+			e.Set(rapid.SampledFrom(paths).Draw(t, "path"), value(2).Draw(t, "value"))
+		}
+		at := rapid.SampledFrom([]event.Value{event.String("2024-03-01T12:00:00.000Z"), event.String("2024-03-01T12:00:00Z"),
+			event.Int(1709294400123), event.Millis(1709294400000), event.String("2024-03-02")}).Draw(t, "@timestamp")
+		e.Set("@timestamp", at)
+		return e
+	})
+}
+
+// TestDocuments holds that what is stored comes back field by field, whatever its form.
+func TestDocuments(t *testing.T) {
+	ctx := context.Background()
+	rapid.Check(t, func(rt *rapid.T) {
+		db := open(t)
+		want := map[string]*event.Event{}
+		var events []*event.Event
+		for i := range rapid.IntRange(1, 20).Draw(rt, "events") {
+			e := document(i).Draw(rt, "event")
+			want[e.ID] = e
+			events = append(events, e)
+		}
+		if err := db.Apply(ctx, &store.Change{At: time.UnixMilli(1), Events: events}); err != nil {
+			rt.Fatal(err)
+		}
+		got := query(rt, db, plan.Scan{})
+		if len(got) != len(want) {
+			rt.Fatalf("%d events came back of %d", len(got), len(want))
+		}
+		for _, e := range got {
+			if diff := difference(want[e.ID], e); diff != "" {
+				rt.Fatalf("event %s: %s", e.ID, diff)
+			}
+		}
+		if err := db.Close(); err != nil {
+			rt.Fatal(err)
+		}
+	})
+}
+
+// difference says in what two events differ.
+func difference(want, got *event.Event) string {
+	a, b := want.Fields(), got.Fields()
+	for i := range max(len(a), len(b)) {
+		switch {
+		case i >= len(a):
+			return fmt.Sprintf("%q came back without having been stored", b[i].Path)
+		case i >= len(b) || a[i].Path != b[i].Path:
+			return fmt.Sprintf("%q = %s is lost", a[i].Path, a[i].Value.AppendJSON(nil))
+		case !event.Equal(a[i].Value, b[i].Value):
+			return fmt.Sprintf("%q = %s (%d) came back as %s (%d)", a[i].Path, a[i].Value.AppendJSON(nil), a[i].Value.Kind(),
+				b[i].Value.AppendJSON(nil), b[i].Value.Kind())
+		}
+	}
+	if a, b := want.Source, got.Source; string(a.Data) != string(b.Data) || a.Object != b.Object || a.Offset != b.Offset ||
+		!a.Delivered.Equal(b.Delivered) {
+		return fmt.Sprintf("source %+v came back as %+v", a, b)
+	}
+	if want.Stream != got.Stream {
+		return fmt.Sprintf("stream %q came back as %q", want.Stream, got.Stream)
+	}
+	return ""
+}
+
+// query runs p over everything that is stored.
+func query(t interface{ Fatal(...any) }, db store.Store, p plan.Node) []*event.Event {
+	ctx := context.Background()
+	at, err := db.Latest(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows, err := exec.Query(ctx, db, p, at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	var out []*event.Event
+	for rows.Next() {
+		out = append(out, rows.Event())
+	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return out
+}

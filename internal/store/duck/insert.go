@@ -1,0 +1,310 @@
+package duck
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/tocsin-sec/tocsin/internal/event"
+	"github.com/tocsin-sec/tocsin/internal/plan"
+	"github.com/tocsin-sec/tocsin/internal/store"
+)
+
+// stored is an event on its way into a segment.
+type stored struct {
+	e    *event.Event
+	id   string
+	hash uint64 // 0 for alerts, which are known elsewhere
+	sum  hugeint
+	ms   int64 // of @timestamp
+}
+
+// rowWriter writes events to one segment.
+type rowWriter struct {
+	seg    *segment // the next state of it
+	app    *appender
+	notes  *pathNotes
+	live   string // the event.ingested of events, or ""
+	landed int64  // of the last row: its event.ingested, or its @timestamp where it has none
+	rest   []event.Field
+	buf    []byte
+	path   []byte
+	vals   []event.Value
+	kin    map[string]kin // by the path of a field in rest
+	misfit int
+	multi  []int // by column, the rows with several values in a column of single ones
+}
+
+func newRowWriter(c *conn, seg *segment, notes *pathNotes, live string) (*rowWriter, error) {
+	app, err := c.appendTo(catalogName, seg.table(), seg.layout.types())
+	if err != nil {
+		return nil, err
+	}
+	return &rowWriter{seg: seg, app: app, notes: notes, live: live, kin: map[string]kin{},
+		multi: make([]int, len(seg.layout.columns))}, nil
+}
+
+// write adds one row.
+func (w *rowWriter) write(s stored, seq uint64) error {
+	cols, i := w.seg.layout.columns, 0
+	w.rest = w.rest[:0]
+	ingested, live := event.Value{}, w.live != "" && s.hash != 0
+	for _, f := range s.e.Fields() {
+		if f.Path == plan.Ingested {
+			if live {
+				continue
+			}
+			ingested = f.Value
+		}
+		for i < len(cols) && cols[i].Path < f.Path {
+			i++
+		}
+		switch {
+		case i < len(cols) && cols[i].Path == f.Path:
+			w.store(i, f)
+		default:
+			w.other(f)
+		}
+	}
+	if live {
+		ingested = event.String(w.live)
+		if i, ok := w.seg.layout.byPath[plan.Ingested]; ok {
+			w.store(i, event.Field{Path: plan.Ingested, Value: ingested})
+			slices.SortFunc(w.rest, func(a, b event.Field) int { return strings.Compare(a.Path, b.Path) })
+		}
+	}
+	n := len(cols)
+	if len(w.rest) > 0 {
+		w.buf = appendRest(w.buf[:0], w.rest)
+		w.app.bytes(n+colRest, w.buf)
+	}
+	w.app.uint64(n+colSeq, seq)
+	w.app.text(n+colID, s.id)
+	if s.hash != 0 {
+		w.app.uint64(n+colHash, s.hash)
+		w.app.huge(n+colSum, s.sum)
+	}
+	if src := s.e.Source; src.Data != nil {
+		w.app.bytes(n+colSource, src.Data)
+	}
+	if src := s.e.Source; src.Object != "" {
+		w.app.text(n+colObject, src.Object)
+	}
+	w.app.int64(n+colOffset, s.e.Source.Offset)
+	if d := s.e.Source.Delivered; !d.IsZero() {
+		w.app.int64(n+colDelivered, d.UnixMicro())
+	}
+	w.seg.rows++
+	w.seg.time.add(s.ms)
+	w.landed = s.ms
+	if t, ok := event.Coerce(event.Date, ingested); ok {
+		w.seg.ingested.add(t.Int())
+		w.landed = t.Int()
+	}
+	w.seg.seq.last = seq
+	if w.seg.seq.first == 0 {
+		w.seg.seq.first = seq
+	}
+	return w.app.next()
+}
+
+// other puts a field that has no column into rest.
+func (w *rowWriter) other(f event.Field) {
+	w.rest = append(w.rest, f)
+	w.path = append(w.path[:0], f.Path...)
+	w.misfit += w.notes.walk(w.path, f.Value, w.seg.day)
+	k := w.kinOf(f.Path)
+	for _, i := range k.above {
+		w.seg.odd.set(i)
+	}
+	if len(k.below) > 0 && holdsObject(f.Value) {
+		for _, i := range k.below {
+			w.seg.wild.set(i)
+		}
+	}
+}
+
+// kin are the columns on the way to a path, and those below it.
+type kin struct{ above, below []int }
+
+func (w *rowWriter) kinOf(path string) kin {
+	k, known := w.kin[path]
+	if known {
+		return k
+	}
+	for i, c := range w.seg.layout.columns {
+		if isBelow(c.Path, path) {
+			k.below = append(k.below, i)
+		}
+		if isBelow(path, c.Path) {
+			k.above = append(k.above, i)
+		}
+	}
+	if len(w.kin) < 10_000 {
+		w.kin[path] = k
+	}
+	return k
+}
+
+// isBelow reports whether path lies below base.
+func isBelow(path, base string) bool {
+	return len(path) > len(base) && path[len(base)] == '.' && path[:len(base)] == base
+}
+
+func holdsObject(v event.Value) bool {
+	switch v.Kind() {
+	case event.KindObject:
+		return true
+	case event.KindList:
+		for _, item := range v.Items() {
+			if holdsObject(item) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// store puts a field into its column, and into rest what the column does not give back as it is.
+func (w *rowWriter) store(i int, f event.Field) {
+	c := w.seg.layout.columns[i]
+	direct := true // whether f holds scalars, or a list of nothing else
+	w.vals, direct = scalars(w.vals[:0], f.Value)
+	typed, asGiven, missed := w.coerce(c, w.vals)
+	switch {
+	case holdsObject(f.Value), missed < 0, missed > 0 && f.Value.Kind() == event.KindList, !c.List && len(w.vals) > 1:
+		if !c.List && len(w.vals) > 1 {
+			w.multi[i]++
+		}
+		w.seg.wild.set(i)
+		w.other(f)
+		return
+	case len(typed) == 0: // nothing, or a misfit
+		w.other(f)
+		w.seg.odd.set(i)
+		return
+	}
+	w.path = append(w.path[:0], f.Path...)
+	w.notes.note(w.path, w.seg.day)
+	if c.List {
+		w.app.listOf(i, len(typed))
+	}
+	for _, v := range typed {
+		w.put(i, c, v)
+	}
+	if asGiven && direct && c.List == (f.Value.Kind() == event.KindList) {
+		return
+	}
+	w.seg.odd.set(i)
+	w.rest = append(w.rest, f)
+}
+
+// scalars appends the scalars of v, those of nested lists too; direct says that there are no lists within lists and no
+// nulls.
+func scalars(out []event.Value, v event.Value) (_ []event.Value, direct bool) {
+	switch v.Kind() {
+	case event.KindNull, event.KindObject:
+		return out, false
+	case event.KindList:
+		direct = true
+		for _, item := range v.Items() {
+			ok := item.IsScalar()
+			out, _ = scalars(out, item)
+			direct = direct && ok
+		}
+		return out, direct
+	}
+	return append(out, v), true
+}
+
+// coerce types values in place. asGiven says that the column gives each back as it was; missed counts those that do not
+// fit the type, and is -1 where a text fits no VARCHAR.
+func (w *rowWriter) coerce(c column, values []event.Value) (typed []event.Value, asGiven bool, missed int) {
+	asGiven = true
+	typed = values[:0:len(values)]
+	for _, v := range values {
+		t, ok := v, true
+		switch {
+		case !c.isText():
+			t, ok = event.Coerce(c.Type, v)
+		case v.Kind() != event.KindString:
+			t = event.String(v.Text())
+		}
+		if !ok {
+			missed++
+			continue
+		}
+		if c.isText() {
+			fits, ascii := plainText(t.Str())
+			if !fits {
+				return nil, false, -1
+			}
+			if !ascii {
+				w.wide(c)
+			}
+		}
+		asGiven = asGiven && event.Equal(v, c.given(t))
+		typed = append(typed, t)
+	}
+	return typed, asGiven && missed == 0, missed
+}
+
+func (w *rowWriter) wide(c column) {
+	if i, ok := w.seg.layout.byPath[c.Path]; ok {
+		w.seg.wide.set(i)
+	}
+}
+
+// given returns the value that a document mostly has where the column holds v: what rows are rebuilt with.
+func (c column) given(v event.Value) event.Value {
+	switch v.Kind() {
+	case event.KindTime, event.KindIP:
+		return event.String(v.Text())
+	}
+	return v
+}
+
+// put writes one value of column i, or adds one to its list.
+func (w *rowWriter) put(i int, c column, v event.Value) {
+	switch {
+	case c.isText() && c.List:
+		w.app.item(i, v.Str())
+	case c.isText():
+		w.app.text(i, v.Str())
+	case c.Type == event.Long || c.Type == event.Date:
+		w.app.int64(i, v.Int())
+	case c.Type == event.Double:
+		w.app.float64(i, v.Float())
+	case c.Type == event.Boolean:
+		w.app.bool(i, v.Bool())
+	case c.List:
+		w.app.hugeItem(i, addressOf(v))
+	default:
+		w.app.huge(i, addressOf(v))
+	}
+}
+
+// addressOf returns an address as the number that the columns of addresses hold.
+func addressOf(v event.Value) hugeint {
+	b := v.Addr().As16()
+	var h hugeint
+	for i := range 8 {
+		h.upper = h.upper<<8 | uint64(b[i])
+		h.lower = h.lower<<8 | uint64(b[8+i])
+	}
+	return h
+}
+
+// timeOf returns the instant that stands at path, in milliseconds.
+func timeOf(e *event.Event, path string) (int64, bool) {
+	v, ok := event.Coerce(event.Date, e.Get(path))
+	return v.Int(), ok
+}
+
+// dayOf returns the UTC day of an instant in milliseconds.
+func dayOf(ms int64) store.Day {
+	const day = 24 * 60 * 60 * 1000
+	if ms < 0 {
+		ms -= day - 1
+	}
+	return store.Day(ms / day)
+}
