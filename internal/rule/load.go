@@ -9,12 +9,17 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/tocsin-sec/tocsin/internal/diag"
 )
 
-// MaxFile is the greatest size of a rule file, in bytes.
-const MaxFile = 4 << 20
+// The greatest size of a file with one rule, of an export and of one line in it, in bytes.
+const (
+	MaxFile   = 4 << 20
+	MaxExport = 128 << 20
+	MaxLine   = MaxFile
+)
 
 // Set is what was found in files and folders: the rules that could be read, in the order of their files, and what was
 // wrong with the others.
@@ -23,20 +28,39 @@ type Set struct {
 	Problems diag.List
 	// Files counts the rule files that were found, bad ones included.
 	Files int
+	// Found has an entry for each rule, good or bad, and for each file without one.
+	Found []Found
+	// Lines are what exports hold besides rules: exception lists and their items, connectors.
+	Lines []Line
 }
 
-// ReadFile reads the rule in the file called name. The error is a diag.List.
+// Found is one rule as it was found, or a file or line that should have held one.
+type Found struct {
+	File string
+	Line int // where the rule begins in its file, from 1
+	// Rule is the rule. One that has Problems is not to be used: it holds what could be read, and is nil where that is
+	// nothing.
+	Rule     *Rule
+	Problems diag.List
+}
+
+// ReadFile reads the rule in the TOML file called name. The error is a diag.List.
 func ReadFile(name string) (*Rule, error) {
 	folder, base := filepath.Split(filepath.Clean(name))
 	if folder == "" {
 		folder = "."
 	}
-	return readFile(os.DirFS(folder), base, name)
+	data, found := readFile(os.DirFS(folder), base, name, MaxFile)
+	if len(found) > 0 {
+		return nil, found
+	}
+	return Parse(name, data)
 }
 
-// Load reads the rules of files and of folders: of a folder every *.toml in it and below it, sorted by path. A file that
-// is found twice is read once. What is wrong with one file does not stop the others; of two rules with the same rule_id
-// the first is kept.
+// Load reads the rules of files and of folders: of a folder every *.toml in it and below it, and every *.ndjson that begins
+// like an export, sorted by path. A file is an export if its name ends so (or in .json), else it holds one rule in TOML. A
+// file that is found twice is read once. What is wrong with one rule does not stop the others; of two rules with the same
+// rule_id the first is kept.
 func Load(names ...string) Set {
 	l := loader{ids: map[string]string{}, read: map[string]bool{}}
 	for _, name := range names {
@@ -47,13 +71,17 @@ func Load(names ...string) Set {
 		case info.IsDir():
 			l.folder(os.DirFS(name), ".", func(p string) string { return filepath.Join(name, filepath.FromSlash(p)) })
 		default:
-			l.once(name, func() (*Rule, error) { return ReadFile(name) })
+			folder, base := filepath.Split(filepath.Clean(name))
+			if folder == "" {
+				folder = "."
+			}
+			l.once(os.DirFS(folder), base, name)
 		}
 	}
 	return l.set
 }
 
-// LoadFS reads the rules of tree as Load does: every *.toml in it, sorted by path.
+// LoadFS reads the rules of tree as Load does of a folder.
 func LoadFS(tree fs.FS) Set {
 	l := loader{ids: map[string]string{}, read: map[string]bool{}}
 	l.folder(tree, ".", func(p string) string { return p })
@@ -62,12 +90,13 @@ func LoadFS(tree fs.FS) Set {
 
 type loader struct {
 	set  Set
-	ids  map[string]string // file by rule_id
+	ids  map[string]string // where each rule_id was first found
 	read map[string]bool   // by name
 }
 
+// problem adds what is wrong with a path as a whole.
 func (l *loader) problem(code, file, hint, format string, args ...any) {
-	l.set.Problems = append(l.set.Problems, diag.Diagnostic{Code: code, File: file, Message: fmt.Sprintf(format, args...), Hint: hint})
+	l.found(Found{File: file, Line: 1, Problems: diag.List{{Code: code, File: file, Message: fmt.Sprintf(format, args...), Hint: hint}}})
 }
 
 // folder reads the rule files of tree; title is what a file of tree is called outside of it.
@@ -80,20 +109,36 @@ func (l *loader) folder(tree fs.FS, root string, title func(string) string) {
 			if d != nil && d.IsDir() {
 				return fs.SkipDir
 			}
-		case !d.IsDir() && path.Ext(p) == ".toml":
+		case d.IsDir():
+		case path.Ext(p) == ".toml" || path.Ext(p) == ".ndjson" && looksExported(tree, p):
 			found = true
-			l.once(title(p), func() (*Rule, error) { return readFile(tree, p, title(p)) })
+			l.once(tree, p, title(p))
 		}
 		return nil
 	})
 	if err != nil {
 		l.problem(codeUnreadable, title(root), "", "the folder cannot be read: %v", cause(err))
 	} else if !found && len(l.set.Problems) == before {
-		l.problem(codeNoRules, title(root), "rule files are called *.toml", "the folder holds no rule file")
+		l.problem(codeNoRules, title(root), "rule files are called *.toml, exports *.ndjson", "the folder holds no rule file")
 	}
 }
 
-func (l *loader) once(name string, read func() (*Rule, error)) {
+// looksExported reports whether the file p, one of many kinds of *.ndjson, begins like an export.
+func looksExported(tree fs.FS, p string) bool {
+	if info, err := fs.Stat(tree, p); err != nil || !info.Mode().IsRegular() {
+		return false
+	}
+	f, err := tree.Open(p)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	head, err := io.ReadAll(io.LimitReader(f, 1<<20))
+	return err == nil && beginsExport(string(head))
+}
+
+// once reads the file p of tree, which diagnostics call name, unless it was read before.
+func (l *loader) once(tree fs.FS, p, name string) {
 	key := name
 	if full, err := filepath.Abs(name); err == nil {
 		key = full
@@ -103,50 +148,92 @@ func (l *loader) once(name string, read func() (*Rule, error)) {
 	}
 	l.read[key] = true
 	l.set.Files++
-	r, err := read()
-	if err != nil {
-		l.set.Problems = append(l.set.Problems, diag.Of(err)...)
-		return
+	limit := MaxFile
+	exported := isExport(p)
+	if exported {
+		limit = MaxExport
 	}
-	if first, taken := l.ids[r.RuleID]; taken {
-		d := diag.Diagnostic{Code: codeTwice, File: name, Text: r.text, Message: fmt.Sprintf("rule_id %q is taken", short(r.RuleID)),
-			Hint: fmt.Sprintf("the rule in %s has it; give this one its own", first)}
-		if p, ok := places(r.text)[join(join("", "rule"), "rule_id")]; ok {
-			d.Span = p.value
-		}
-		l.set.Problems = append(l.set.Problems, d)
-		return
+	data, problems := readFile(tree, p, name, limit)
+	switch {
+	case len(problems) > 0:
+		l.found(Found{File: name, Line: 1, Problems: problems})
+	case exported:
+		l.export(name, data)
+	default:
+		r, problems := parseTOML(name, data)
+		l.found(Found{File: name, Line: 1, Rule: r, Problems: problems})
 	}
-	l.ids[r.RuleID] = name
-	l.set.Rules = append(l.set.Rules, r)
 }
 
-// readFile reads the rule file p of tree, which diagnostics call name.
-func readFile(tree fs.FS, p, name string) (*Rule, error) {
-	bad := func(code, format string, args ...any) error {
-		return diag.List{{Code: code, File: name, Message: fmt.Sprintf(format, args...)}}
+func isExport(name string) bool {
+	return slices.Contains([]string{".ndjson", ".json", ".jsonl"}, strings.ToLower(path.Ext(filepath.ToSlash(name))))
+}
+
+// export reads an export.
+func (l *loader) export(name string, data []byte) {
+	e := readExport(name, data)
+	for _, line := range e.lines {
+		switch {
+		case line.Kind == LineRule || len(line.problems) > 0:
+			l.found(Found{File: name, Line: line.Number, Rule: line.Rule, Problems: line.problems})
+		case line.Kind != LineSummary:
+			l.set.Lines = append(l.set.Lines, line.Line)
+		}
+	}
+	if len(e.problems) > 0 {
+		l.found(Found{File: name, Line: 1, Problems: e.problems})
+	}
+}
+
+// found adds what was found.
+func (l *loader) found(f Found) {
+	if f.Rule != nil && len(f.Problems) == 0 {
+		here := f.File
+		if f.Line > 1 {
+			here = fmt.Sprintf("%s, line %d,", f.File, f.Line)
+		}
+		if first, taken := l.ids[f.Rule.RuleID]; taken {
+			d := diag.Diagnostic{Code: codeTwice, File: f.File, Message: fmt.Sprintf("rule_id %q is taken", short(f.Rule.RuleID)),
+				Hint: fmt.Sprintf("the rule in %s has it; give this one its own", first)}
+			d.Span, d.Text = f.Rule.At("rule_id")
+			f.Problems = diag.List{d}
+		} else {
+			l.ids[f.Rule.RuleID] = here
+			l.set.Rules = append(l.set.Rules, f.Rule)
+		}
+	}
+	l.set.Problems = append(l.set.Problems, f.Problems...)
+	l.set.Found = append(l.set.Found, f)
+}
+
+// readFile reads the file p of tree, which diagnostics call name, up to limit.
+func readFile(tree fs.FS, p, name string, limit int) ([]byte, diag.List) {
+	bad := func(format string, args ...any) ([]byte, diag.List) {
+		return nil, diag.List{{Code: codeUnreadable, File: name, Message: fmt.Sprintf(format, args...)}}
 	}
 	info, err := fs.Stat(tree, p)
 	if err != nil {
-		return nil, bad(codeUnreadable, "the file cannot be read: %v", cause(err))
+		return bad("the file cannot be read: %v", cause(err))
 	}
 	if !info.Mode().IsRegular() {
-		return nil, bad(codeUnreadable, "the file cannot be read: it is no regular file")
+		return bad("the file cannot be read: it is no regular file")
 	}
 	f, err := tree.Open(p)
 	if err != nil {
-		return nil, bad(codeUnreadable, "the file cannot be read: %v", cause(err))
+		return bad("the file cannot be read: %v", cause(err))
 	}
 	defer f.Close()
 	var data bytes.Buffer
-	n, err := data.ReadFrom(io.LimitReader(f, MaxFile+1))
+	n, err := data.ReadFrom(io.LimitReader(f, int64(limit)+1))
 	switch {
 	case err != nil:
-		return nil, bad(codeUnreadable, "the file cannot be read: %v", cause(err))
-	case n > MaxFile:
-		return nil, bad(codeTooLarge, "the file is larger than %d MiB", MaxFile>>20)
+		return bad("the file cannot be read: %v", cause(err))
+	case n > int64(limit):
+		text := data.String()
+		return nil, diag.List{{Code: codeTooLarge, File: name, Text: text, Span: diag.At(limit),
+			Message: fmt.Sprintf("the file is larger than %d MiB", limit>>20)}}
 	}
-	return Parse(name, data.Bytes())
+	return data.Bytes(), nil
 }
 
 // cause strips the operation and the path from an error of the file system: the diagnostic names the file already.
@@ -157,7 +244,7 @@ func cause(err error) error {
 	return err
 }
 
-// Runnable splits rules into those that run and those that this version skips.
+// Runnable splits rules into those that run and those that are left out (CannotRun).
 func Runnable(rules []*Rule) (run, skipped []*Rule) {
 	skipped = slices.DeleteFunc(slices.Clone(rules), func(r *Rule) bool { return r.CannotRun == "" })
 	run = slices.DeleteFunc(slices.Clone(rules), func(r *Rule) bool { return r.CannotRun != "" })

@@ -2,6 +2,7 @@ package rule_test
 
 import (
 	"flag"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -42,6 +43,45 @@ func TestBroken(t *testing.T) {
 		}
 	}
 	if cases < 30 {
+		t.Errorf("%d cases", cases)
+	}
+	if *update {
+		if err := os.WriteFile(name, txtar.Format(archive), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestBrokenExports holds what is said about broken exports to testdata/broken-exports.txtar.
+func TestBrokenExports(t *testing.T) {
+	const name = "testdata/broken-exports.txtar"
+	archive, err := txtar.ParseFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cases := 0
+	for i, f := range archive.Files {
+		if !strings.HasSuffix(f.Name, ".ndjson") {
+			continue
+		}
+		cases++
+		e, problems := rule.ParseExport(f.Name, f.Data)
+		if len(problems) == 0 {
+			t.Errorf("%s: no diagnostic", f.Name)
+		}
+		got := problems.Render() + "good:"
+		for _, l := range e.Lines {
+			got += fmt.Sprintf(" %d", l.Number)
+		}
+		got += "\n"
+		want := &archive.Files[i+1]
+		if *update {
+			want.Data = []byte(got)
+		} else if diff := cmp.Diff(string(want.Data), got); diff != "" {
+			t.Errorf("%s:\n%s", f.Name, diff)
+		}
+	}
+	if cases < 14 {
 		t.Errorf("%d cases", cases)
 	}
 	if *update {

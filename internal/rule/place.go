@@ -9,8 +9,12 @@ import (
 	"github.com/tocsin-sec/tocsin/internal/diag"
 )
 
-// maxDepth is how deep positions are followed and values are read; no key of a rule lies deeper.
-const maxDepth = 16
+// Limits of what is followed in a document: how deep values may lie, and how many positions are kept. An entry beyond
+// them has the position of what is around it.
+const (
+	maxDepth  = 64
+	maxPlaces = 100_000
+)
 
 // place is where an entry of the file stands: its key, its value, and where the content of a text begins.
 type place struct {
@@ -48,6 +52,12 @@ type walker struct {
 	lost     bool           // the table lies too deep
 }
 
+func (w *walker) note(path string, p place) {
+	if len(w.found) < maxPlaces {
+		w.found[path] = p
+	}
+}
+
 // keys returns the parts of a (dotted) key, where it stands, and whether it is short enough to be followed.
 func (w *walker) keys(e *unstable.Node) (parts []string, at diag.Span, ok bool) {
 	for it := e.Key(); it.Next(); {
@@ -77,7 +87,7 @@ func (w *walker) table(e *unstable.Node) {
 		last := i == len(parts)-1
 		if last && e.Kind == unstable.ArrayTable {
 			if w.elements[w.prefix] == 0 {
-				w.found[w.prefix] = place{key: at, value: at}
+				w.note(w.prefix, place{key: at, value: at})
 			}
 			w.elements[w.prefix]++
 		}
@@ -85,7 +95,7 @@ func (w *walker) table(e *unstable.Node) {
 			w.prefix = join(w.prefix, strconv.Itoa(n-1))
 		}
 		if _, known := w.found[w.prefix]; last || !known {
-			w.found[w.prefix] = place{key: at, value: at}
+			w.note(w.prefix, place{key: at, value: at})
 		}
 	}
 }
@@ -98,7 +108,7 @@ func (w *walker) keyValue(e *unstable.Node, prefix string, depth int) {
 	for i, part := range parts {
 		prefix = join(prefix, part)
 		if _, known := w.found[prefix]; !known && i < len(parts)-1 {
-			w.found[prefix] = place{key: at, value: at}
+			w.note(prefix, place{key: at, value: at})
 		}
 	}
 	whole := spanOf(e)
@@ -115,7 +125,7 @@ func (w *walker) value(v *unstable.Node, path string, key, outer diag.Span, dept
 	if v.Kind == unstable.String {
 		at.content = contentOf(w.text, at.value)
 	}
-	w.found[path] = at
+	w.note(path, at)
 	if depth > maxDepth {
 		return
 	}

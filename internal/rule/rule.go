@@ -1,22 +1,23 @@
-// Package rule is the detection rule as its author wrote it: the model, the TOML layout of public rule repositories, and
-// everything that can be said of a rule without running it.
+// Package rule is the detection rule as its author wrote it: the model, the TOML layout of public rule repositories, the
+// NDJSON of Kibana's exports, and everything that can be said of a rule without running it.
 //
 // A rule is read strictly. An unknown key, a value of the wrong type or out of its range, a window that cannot be, a
 // rule_id that comes twice: each is a diagnostic with file, line, column and hint, and one bad file does not stop the
 // others. What is right but cannot run in this version is no mistake: such a rule is read like the others, and its
 // CannotRun says why.
 //
-//	set := rule.Load("rules/aws", "extra/one.toml")
+//	set := rule.Load("rules/aws", "extra/one.toml", "kibana-export.ndjson")
 //	for _, r := range set.Rules { … }
 //	fmt.Print(set.Problems.Render())
+//
+// There are two layouts, and what is read in one is written in either: TOML, one rule a file (AppendTOML), and NDJSON, one
+// rule a line, as Kibana exports them together with exception lists and connectors (AppendJSON, ParseExport). Nothing is
+// lost on the way back into the layout that a rule came from.
 //
 // The package compiles no query and looks at no clock: that is the work of detect and its callers.
 package rule
 
 import (
-	"strings"
-
-	"github.com/tocsin-sec/tocsin/internal/diag"
 	"github.com/tocsin-sec/tocsin/internal/event"
 	"github.com/tocsin-sec/tocsin/internal/plan"
 )
@@ -53,8 +54,9 @@ func Severities() []string { return []string{"low", "medium", "high", "critical"
 // Rule is one detection rule. Fields are named after the keys of its file. A Rule is not changed after it was read, and
 // is safe to share.
 type Rule struct {
-	// File is the name of the file that the rule was read from.
+	// File is the name of the file that the rule was read from, Line where it begins there: 1 in a file of its own.
 	File string
+	Line int
 
 	RuleID      string // the author's own name for the rule, the same in every version of it
 	Name        string
@@ -77,10 +79,21 @@ type Rule struct {
 	Filters    []event.Value // further conditions, as objects
 	SavedID    string
 
-	NewTermsFields     []string // of a new_terms rule
+	NewTermsFields     []string // of a new_terms rule, 1 to MaxNewTermsFields
 	HistoryWindowStart string   // of a new_terms rule: date math or an instant
 
-	// Extra holds the keys that only rules of other types have, such as threshold, sorted by key.
+	Threshold   *Threshold   // of a threshold rule
+	ThreatMatch *ThreatMatch // of a threat_match rule
+
+	EventCategoryOverride string // of an eql rule: the field that holds an event's category, "" for event.category
+	TiebreakerField       string // of an eql rule
+	TimestampField        string // of an eql rule
+
+	AnomalyThreshold      int      // of a machine_learning rule, ≥ 0
+	MachineLearningJobIDs []string // of a machine_learning rule, one at least
+
+	// Extra holds the keys that only rules of other types have, such as threshold, sorted by key. The fields above say the
+	// same, typed.
 	Extra []event.Member
 
 	TimestampOverride                 string // the field to cut windows on instead of @timestamp
@@ -91,16 +104,18 @@ type Rule struct {
 	License        string
 	References     []string
 	FalsePositives []string // one line each
-	Note           string   // the investigation guide, with what [transform] adds to it
+	Note           string   // the investigation guide, with what Transform adds to it
 	Setup          string
 	Threat         []Threat
+	ThreatMappings event.Value // null, or other versions of Threat, which repositories keep for themselves
 
 	SeverityMapping     []SeverityMapping
 	RiskScoreMapping    []RiskScoreMapping
 	RuleNameOverride    string
 	BuildingBlockType   string
 	InvestigationFields []string
-	AlertSuppression    event.Value // null, or an object
+	Suppression         *Suppression // nil: every match is an alert
+	AlertSuppression    event.Value  // Suppression as it is written: null, or an object
 
 	ExceptionsList  []ExceptionList
 	Actions         []event.Value
@@ -114,13 +129,16 @@ type Rule struct {
 	RelatedIntegrations       []event.Value
 	RequiredFields            []event.Value
 
-	Metadata Metadata
+	Metadata  Metadata
+	Transform Transform
+	// Stored is what a server added to the rule that an export holds; nil for a rule from a file of its own.
+	Stored *Stored
 
-	// CannotRun says why this version of Tocsin does not run the rule; "" when it does.
+	// CannotRun says why a run over rules leaves this one out: what this version of Tocsin lacks, or that the file switches
+	// the rule off. "" when it runs.
 	CannotRun string
 
-	text    string // of the file
-	queryAt int    // where the query's first character stands in text
+	source source
 }
 
 // Metadata is what a file says about itself rather than about what to detect.
@@ -129,6 +147,24 @@ type Metadata struct {
 	UpdatedDate  string
 	Maturity     string // production, development, deprecated …
 	Integrations []string
+	Others       []event.Member // the keys besides these, sorted
+}
+
+// Transform is what a file's [transform] adds to its guide: entries of two plug-ins, as objects.
+type Transform struct{ Investigate, Osquery []event.Value }
+
+// Stored is what only a server says of a rule.
+type Stored struct {
+	ID                   string // by which the server knows it
+	Immutable            bool
+	Source               event.Value // rule_source: null, or an object
+	Revision             int
+	CreatedAt, UpdatedAt string
+	CreatedBy, UpdatedBy string
+	ExecutionSummary     event.Value // null, or an object
+	Outcome              string
+	AliasTargetID        string
+	AliasPurpose         string
 }
 
 // Threat places a rule in a framework of attacks: one tactic with the techniques that serve it.
@@ -164,6 +200,50 @@ type RiskScoreMapping struct {
 // ExceptionList names a list of exceptions by which events are left out.
 type ExceptionList struct{ ID, ListID, Type, NamespaceType string }
 
+// Threshold is what a threshold rule counts.
+type Threshold struct {
+	Fields      []string // the groups; none: everything is one group
+	Value       int      // the least count that alerts, ≥ 1
+	Cardinality []Cardinality
+}
+
+// Cardinality asks a group for at least Value different values of Field.
+type Cardinality struct {
+	Field string
+	Value int // ≥ 0
+}
+
+// ThreatMatch is what a threat_match rule compares events with.
+type ThreatMatch struct {
+	Index              []string // the patterns of the indicators' streams
+	Query              string
+	Language           string // "": that of the rule's query
+	Filters            []event.Value
+	Mapping            []ThreatMapping // one at least; one that fits is enough
+	IndicatorPath      string          // where in an indicator its description stands
+	ConcurrentSearches int             // 0: not said
+	ItemsPerSearch     int             // 0: not said
+}
+
+// ThreatMapping is a group of comparisons that one indicator must all fulfil.
+type ThreatMapping struct{ Entries []ThreatEntry }
+
+// ThreatEntry says that the event's Field equals the indicator's Value, itself a field; Negate: that it does not.
+type ThreatEntry struct {
+	Field, Value string
+	Negate       bool
+}
+
+// Suppression says which alerts are folded into one.
+type Suppression struct {
+	GroupBy []string // 1 to 3 fields; none for threshold rules, which have their own groups
+	// Value and Unit (s, m or h) are how long alerts are folded after the first; Value 0: within one run alone.
+	Value int
+	Unit  string
+	// MissingFields is suppress or doNotSuppress, "" where the rule does not say (suppress).
+	MissingFields string
+}
+
 // UUID identifies the rule in alerts: the version-5 UUID of its rule_id, the same on every machine.
 func (r *Rule) UUID() string { return UUIDv5(ruleNamespace, r.RuleID) }
 
@@ -177,18 +257,4 @@ func (r *Rule) TimeField() plan.TimeField {
 		f.Fallback = ""
 	}
 	return f
-}
-
-// Locate returns diagnostics of the rule's query, whose positions are in the query, as diagnostics of the rule's file.
-// Where the file writes the query with escapes the positions stay in the query and the file is only named.
-func (r *Rule) Locate(query diag.List) diag.List {
-	out := make(diag.List, len(query))
-	for i, d := range query {
-		if d.Text != "" && strings.HasPrefix(r.Query, d.Text) && r.queryAt > 0 {
-			out[i] = d.In(r.File, r.text, r.queryAt)
-		} else {
-			out[i] = d.In(r.File, r.text, -1)
-		}
-	}
-	return out
 }

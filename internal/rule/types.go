@@ -2,39 +2,11 @@ package rule
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 )
 
-// typeKeys lists the keys that not every type has, with the types that do (rule-execution.md §8.2).
-var typeKeys = map[string][]string{
-	"query":                   {TypeQuery, TypeSavedQuery, TypeEQL, TypeESQL, TypeThreshold, TypeThreatMatch, TypeNewTerms},
-	"language":                {TypeQuery, TypeSavedQuery, TypeEQL, TypeESQL, TypeThreshold, TypeThreatMatch, TypeNewTerms},
-	"index":                   {TypeQuery, TypeSavedQuery, TypeEQL, TypeThreshold, TypeThreatMatch, TypeNewTerms},
-	"data_view_id":            {TypeQuery, TypeSavedQuery, TypeEQL, TypeThreshold, TypeThreatMatch, TypeNewTerms},
-	"filters":                 {TypeQuery, TypeSavedQuery, TypeEQL, TypeThreshold, TypeThreatMatch, TypeNewTerms},
-	"saved_id":                {TypeQuery, TypeSavedQuery, TypeThreshold, TypeThreatMatch},
-	"new_terms":               {TypeNewTerms},
-	"event_category_override": {TypeEQL},
-	"tiebreaker_field":        {TypeEQL},
-	"timestamp_field":         {TypeEQL},
-	"threshold":               {TypeThreshold},
-	"threat_query":            {TypeThreatMatch},
-	"threat_mapping":          {TypeThreatMatch},
-	"threat_index":            {TypeThreatMatch},
-	"threat_filters":          {TypeThreatMatch},
-	"threat_indicator_path":   {TypeThreatMatch},
-	"threat_language":         {TypeThreatMatch},
-	"concurrent_searches":     {TypeThreatMatch},
-	"items_per_search":        {TypeThreatMatch},
-	"anomaly_threshold":       {TypeMachineLearning},
-	"machine_learning_job_id": {TypeMachineLearning},
-}
-
-func sortedTypeKeys() []string { return slices.Sorted(maps.Keys(typeKeys)) }
-
-// neededBy lists the keys that every rule of a type has.
+// neededBy lists the keys that every rule of a type has, besides those that every rule has.
 var neededBy = map[string][]string{
 	TypeNewTerms:        {"query"},
 	TypeSavedQuery:      {"saved_id"},
@@ -56,15 +28,16 @@ var languagesOf = map[string][]string{
 	TypeESQL:        {LanguageESQL},
 }
 
-// cannotRun says what of the rule this version cannot do, "" when it can do all of it.
-func (r *Rule) cannotRun() string {
-	if r.Type != TypeQuery && r.Type != TypeNewTerms {
-		return fmt.Sprintf("rule type %s cannot run yet", r.Type)
+// runs lists the types that this version runs.
+var runs = []string{TypeQuery, TypeNewTerms}
+
+// Lacks says what of the rule this version of Tocsin cannot do, one reason each; nil when it can do all of it. Whether the
+// rule is switched on plays no part.
+func (r *Rule) Lacks() []string {
+	if !slices.Contains(runs, r.Type) {
+		return []string{fmt.Sprintf("rule type %s cannot run yet", r.Type)}
 	}
 	var why []string
-	if !r.Enabled {
-		why = append(why, "the file switches the rule off (enabled = false)")
-	}
 	if r.Language != LanguageKuery {
 		why = append(why, fmt.Sprintf("language %s cannot run yet", r.Language))
 	}
@@ -77,7 +50,7 @@ func (r *Rule) cannotRun() string {
 	if len(r.Filters) > 0 {
 		why = append(why, "filters cannot be applied yet")
 	}
-	if !r.AlertSuppression.IsNull() {
+	if r.Suppression != nil {
 		why = append(why, "alert_suppression cannot be applied yet")
 	}
 	for _, list := range r.ExceptionsList {
@@ -85,6 +58,18 @@ func (r *Rule) cannotRun() string {
 		if list.Type != "endpoint" && !strings.HasPrefix(list.Type, "endpoint_") {
 			why = append(why, fmt.Sprintf("exceptions_list %s cannot be applied yet", list.ListID))
 		}
+	}
+	return why
+}
+
+// Runs reports whether this version can run the rule, be it switched on or not.
+func (r *Rule) Runs() bool { return len(r.Lacks()) == 0 }
+
+// cannotRun is CannotRun.
+func (r *Rule) cannotRun() string {
+	why := r.Lacks()
+	if !r.Enabled {
+		why = append([]string{"the file switches the rule off (enabled = false)"}, why...)
 	}
 	return strings.Join(why, "; ")
 }

@@ -1,0 +1,134 @@
+package rule
+
+import (
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/tocsin-sec/tocsin/internal/diag"
+	"github.com/tocsin-sec/tocsin/internal/event"
+)
+
+// source is the text that a rule was read from, and what of it the rule's fields do not say.
+type source struct {
+	text       string // of the whole file
+	json       bool
+	start, end int // of the rule's line, in an export
+
+	given    map[string]bool    // the keys that stand there
+	written  map[string]written // what some say in other words than the rule
+	metadata *written           // what [metadata] says; nil without one
+}
+
+// written is what a text says at a key, and what was read from it.
+type written struct{ said, read event.Value }
+
+// Locate returns diagnostics of the rule's query, whose positions are in the query, as diagnostics of the rule's file.
+func (r *Rule) Locate(query diag.List) diag.List { return r.LocateIn("query", query) }
+
+// LocateIn returns diagnostics of the text that stands at a key of the rule (query, threat_query), whose positions are in
+// that text, as diagnostics of the rule's file. What cannot be found there keeps its positions, and the file is only named.
+func (r *Rule) LocateIn(key string, found diag.List) diag.List {
+	out := make(diag.List, len(found))
+	var at place
+	for i, d := range found {
+		if i == 0 {
+			at = r.placeOf(key)
+		}
+		out[i] = d.In(r.File, r.source.text, -1)
+		if at.content == 0 {
+			continue
+		}
+		escapes := at.content-1 < len(r.source.text) && r.source.text[at.value.Start] == '"'
+		if !escapes {
+			out[i] = d.In(r.File, r.source.text, at.content)
+			continue
+		}
+		out[i].Text = r.source.text
+		written := r.source.text[:at.value.End]
+		out[i].Span = diag.Span{Start: joined(written, escaped(written, at.content, d.Span.Start)),
+			End: escaped(written, at.content, d.Span.End)}
+	}
+	return out
+}
+
+// At is where the value of a key of the rule stands in its file, and the file's text; where the rule lacks the key, where
+// it begins. Dots lead into objects.
+func (r *Rule) At(key string) (span diag.Span, text string) {
+	doc := document{json: r.source.json, places: r.places()}
+	path := ""
+	if !doc.json {
+		path = join("", "rule")
+	}
+	t := document{places: doc.places}.tableAt(path)
+	return t.valueAt(strings.ReplaceAll(key, ".", "\x00")), r.source.text
+}
+
+func (d document) tableAt(path string) *table { return &table{doc: &d, path: path} }
+
+// places finds the entries of the rule's text.
+func (r *Rule) places() map[string]place {
+	if !r.source.json {
+		return places(r.source.text)
+	}
+	doc, _ := openJSON(r.File, r.source.text, r.source.start, r.source.end)
+	return doc.places
+}
+
+func (r *Rule) placeOf(key string) place {
+	if r.source.json {
+		return r.places()[join("", key)]
+	}
+	return r.places()[join(join("", "rule"), key)]
+}
+
+// escaped is the offset in text of byte offset n of a quoted text whose content, with escapes of JSON or TOML, begins
+// at content.
+func escaped(text string, content, n int) int {
+	at := content
+	for n > 0 && at < len(text) {
+		if text[at] != '\\' {
+			at++
+			n--
+			continue
+		}
+		size, length := escape(text[at:])
+		at += length
+		n -= size
+	}
+	return min(at, len(text))
+}
+
+// joined is at, moved over the ends of lines that go on in the next one.
+func joined(text string, at int) int {
+	for at < len(text) && text[at] == '\\' {
+		size, length := escape(text[at:])
+		if size > 0 {
+			break
+		}
+		at += length
+	}
+	return min(at, len(text))
+}
+
+// escape returns how many bytes the escape that text begins with stands for, and its own length.
+func escape(text string) (size, length int) {
+	if len(text) < 2 {
+		return 1, len(text)
+	}
+	digits := map[byte]int{'x': 2, 'u': 4, 'U': 8}[text[1]]
+	switch {
+	case digits > 0 && len(text) >= 2+digits:
+		code, err := strconv.ParseUint(text[2:2+digits], 16, 32)
+		if err != nil {
+			return 1, 2
+		}
+		if 0xD800 <= code && code < 0xDC00 { // with the escape after it one character of four bytes
+			return 4, 2 * (2 + digits)
+		}
+		return max(utf8.RuneLen(rune(code)), 1), 2 + digits
+	case strings.IndexByte(" \t\r\n", text[1]) >= 0: // the line goes on at the next sign
+		return 0, len(text) - len(strings.TrimLeft(text[1:], " \t\r\n"))
+	}
+	return 1, 2
+}
