@@ -63,6 +63,7 @@ const (
 	Truncated      = "truncated"        // the object ends inside a list of records
 	RecordTooLarge = "record-too-large" // a record exceeds MaxRecord
 	NoRecords      = "no-records"       // MaxBarren bytes passed without a record
+	PayloadTooLong = "payload-too-long" // what is packed inside the object unpacks to too much
 	Unreadable     = "unreadable"       // reading the object failed
 )
 

@@ -239,7 +239,7 @@ func (m *mapper) classifyActor() {
 	list := event.Strings(actor)
 	m.v[fActorEntityID] = list
 	switch {
-	case id.kind == "AWSService" || isServiceRole(actor):
+	case id.service || isServiceRole(actor):
 		m.v[fServiceEntityID] = list
 	case id.kind == "AssumedRole" && id.issuerARN != "": // the role: sessions come and go
 		m.v[fUserEntityID] = event.Strings(id.issuerARN)

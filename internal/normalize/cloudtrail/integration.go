@@ -147,21 +147,21 @@ func (m *mapper) resources() event.Value {
 		return m.rec.resources
 	}
 	found := make([]event.Member, 0, len(items))
+	var places map[string]int // in found, by key
+	if len(items) > 1 {
+		places = make(map[string]int, len(items))
+	}
 	for _, item := range items {
 		if item.Kind() != event.KindObject {
 			return m.rec.resources
 		}
 		resource, key := renameResource(item)
-		at := -1
-		for i := range found {
-			if found[i].Key == key {
-				at = i
-				break
-			}
-		}
-		if at >= 0 {
+		if at, twice := places[key]; twice {
 			found[at].Value = resource
 			continue
+		}
+		if places != nil {
+			places[key] = len(found)
 		}
 		found = append(found, event.Member{Key: key, Value: resource})
 	}

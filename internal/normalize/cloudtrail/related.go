@@ -7,7 +7,13 @@ import (
 )
 
 // texts gathers values for a list of keywords, each once, in the order in which they come.
-type texts struct{ items []event.Value }
+type texts struct {
+	items []event.Value
+	seen  map[string]bool // of long lists
+}
+
+// longList is the number of values from which what is seen is looked up, not searched.
+const longList = 32
 
 // add adds what v holds: a scalar as text, or those of a list.
 func (t *texts) add(v event.Value) {
@@ -25,12 +31,31 @@ func (t *texts) addText(s string) {
 	if s == "" {
 		return
 	}
-	for i := range t.items {
-		if t.items[i].Str() == s {
-			return
-		}
+	if t.has(s) {
+		return
 	}
 	t.items = append(t.items, event.String(s))
+	switch {
+	case t.seen != nil:
+		t.seen[s] = true
+	case len(t.items) == longList:
+		t.seen = make(map[string]bool, 2*longList)
+		for _, item := range t.items {
+			t.seen[item.Str()] = true
+		}
+	}
+}
+
+func (t *texts) has(s string) bool {
+	if t.seen != nil {
+		return t.seen[s]
+	}
+	for i := range t.items {
+		if t.items[i].Str() == s {
+			return true
+		}
+	}
+	return false
 }
 
 // list returns the list, null when it is empty.

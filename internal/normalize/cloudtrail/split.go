@@ -55,6 +55,7 @@ type splitter struct {
 	delivered time.Time
 	yield     func(event.Raw) error
 	rescanned int64     // bytes scanned in vain
+	unpacked  int64     // bytes that payloads have unpacked to
 	outer     *splitter // the object that holds this one as a payload
 	at        int64     // where in outer that payload begins
 }
@@ -321,7 +322,7 @@ func (sp *splitter) elements(each func(from, to int64) error) error {
 }
 
 func (sp *splitter) element(from, to int64) error {
-	return sp.open(sp.s.bytes(from, to), from, sp.s.hints, 0)
+	return sp.open(sp.s.bytes(from, to), from, sp.s.hints&^hintMessage, 0)
 }
 
 func (sp *splitter) logEvent(from, to int64) error {
@@ -357,6 +358,8 @@ func (sp *splitter) fail(err error) error {
 	case errors.Is(err, errTooLarge):
 		reason = normalize.RecordTooLarge
 		at = max(sp.s.keep, 0)
+	case errors.Is(err, errPayload):
+		reason = normalize.PayloadTooLong
 	case errors.Is(err, errBarren):
 		reason = normalize.NoRecords
 	case errors.Is(err, errEnd):

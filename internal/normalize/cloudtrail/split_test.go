@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -92,6 +93,7 @@ func TestSplit(t *testing.T) {
 	data := pack(`{"messageType":"DATA_MESSAGE","logEvents":[{"message":"{\"a\":1}"},{"message":"{\"a\":2}"}]}`)
 	f(`  {"awslogs":{"data":"`+data+`"}}`, "2 {\"a\":1}\n2 {\"a\":2}\n")
 	f(`{"Records":[{"kinesis":{"partitionKey":"1","data":"`+data+`"}}]}`, "12 {\"a\":1}\n12 {\"a\":2}\n")
+	f(`{"Records":[{"message":"no wrapping"}]}`, "12 {\"message\":\"no wrapping\"}\n")
 	f(`{"awslogs":{"data":"!"}}`, "0 {\"awslogs\":{\"data\":\"!\"}}\n")
 	broken := `{"awslogs":{"data":"` + pack(`{"Records":[{"a":1},{"a"`) + `"}}`
 	f(broken+"{}", fmt.Sprintf("0 {\"a\":1}\n0 %s\n%d {}\n", broken, len(broken)))
@@ -142,35 +144,106 @@ type endless struct {
 	at   int
 }
 
+func repeat(text string, n int) *endless {
+	return &endless{text: strings.Repeat(text, 1+(64<<10)/len(text)), left: n}
+}
+
 func (e *endless) Read(p []byte) (int, error) {
 	if e.left <= 0 {
 		return 0, io.EOF
 	}
-	n := 0
-	for n < len(p) && n < e.left {
-		k := copy(p[n:min(len(p), e.left)], e.text[e.at:])
-		e.at = (e.at + k) % len(e.text)
-		n += k
-	}
+	n := copy(p[:min(len(p), e.left)], e.text[e.at:])
+	e.at = (e.at + n) % len(e.text)
 	e.left -= n
 	return n, nil
 }
 
 func TestSplitBounds(t *testing.T) {
-	f := func(head, repeat string, n int, want string) {
+	// The last offset may be up to two buffers behind what is wanted: it depends on how reading went.
+	f := func(head, text string, n int, want, reason string, at int64) {
 		t.Helper()
-		got := split(io.MultiReader(strings.NewReader(head), &endless{text: repeat, left: n}))
-		if !strings.HasSuffix(got, want) || len(got) > len(want)+200 {
-			t.Errorf("%.40s: got %.200q, want %q", head, got, want)
+		var got strings.Builder
+		in := &counted{r: io.MultiReader(strings.NewReader(head), repeat(text, n))}
+		err := Split(in, "o", func(raw event.Raw) error { fmt.Fprintf(&got, "%d %.100s ", raw.Offset, raw.Data); return nil })
+		var o *normalize.ObjectError
+		if !errors.As(err, &o) || o.Reason != reason || o.Offset < at || o.Offset > at+2*firstBuffer || got.String() != want {
+			t.Errorf("%.40s: got %.200q %v, want %q %s at %d", head, got.String(), err, want, reason, at)
+		}
+		if in.n > at+normalize.MaxRecord+4*firstBuffer {
+			t.Errorf("%.40s: read on to %d", head, in.n)
 		}
 	}
 	const mib = 1 << 20
-	f("{\"a\":1}\n{\"a\":\"", "x", 17*mib, "0 {\"a\":1}\n! record-too-large at 8\n")
-	f("{\"a\":1}\n", "x", 17*mib, "0 {\"a\":1}\n! record-too-large at 8\n")
-	f(`{"Records":[{"a":1},{"a":[`, "[", 17*mib, "12 {\"a\":1}\n! record-too-large at 20\n")
-	f(`{"Records":[{"a":1}],"junk":"`, "x", 65*mib, "12 {\"a\":1}\n! no-records at 67108893\n")
-	f(`{"a":1}`, " ", 65*mib, "0 {\"a\":1}\n! no-records at 67174407\n")
-	f(`{"a":[`, "{\"a\":[\n", 15*mib, "! truncated at 15728646\n")
+	f("{\"a\":1}\n{\"a\":\"", "x", 1<<30, "0 {\"a\":1} ", "record-too-large", 8)
+	f("{\"a\":1}\n", "x", 1<<30, "0 {\"a\":1} ", "record-too-large", 8)
+	f(`{"Records":[{"a":1},{"a":[`, "[", 1<<30, "12 {\"a\":1} ", "record-too-large", 20)
+	f(`{"Records":[{"a":1}],"junk":"`, "x", 1<<30, "12 {\"a\":1} ", "no-records", 64*mib)
+	f(`{"Records":[{"a":1}],"junk":[`, "0,", 1<<30, "12 {\"a\":1} ", "no-records", 64*mib)
+	f(`{"a":1}`, " ", 1<<30, "0 {\"a\":1} ", "no-records", 64*mib)
+	// Each line might begin a file of lines, and is tried as one until too much has been scanned in vain.
+	f(`{"a":[`, "{\"a\":[\n", 15*mib, `0 {"a":[{"a":[ 13 {"a":[ 20 {"a":[ 27 {"a":[ `, "truncated", 15*mib)
+}
+
+// counted counts what is read.
+type counted struct {
+	r io.Reader
+	n int64
+}
+
+func (c *counted) Read(p []byte) (int, error) {
+	n, err := c.r.Read(p)
+	c.n += int64(n)
+	return n, err
+}
+
+// TestSplitGigabyteLine reads 1 GiB without a line break, and holds what it takes to do so.
+func TestSplitGigabyteLine(t *testing.T) {
+	record := `{"eventTime":"2026-03-01T12:00:00Z","requestParameters":{"x":"` + strings.Repeat("0123456789abcdef", 256) + `"}},`
+	in := io.MultiReader(strings.NewReader(`{"Records":[`), repeat(record, 1<<30/len(record)*len(record)), strings.NewReader(`{}]}`))
+	records, most := 0, uint64(0)
+	err := Split(in, "o", func(raw event.Raw) error {
+		if records++; records%4096 == 0 {
+			var m runtime.MemStats
+			runtime.ReadMemStats(&m)
+			most = max(most, m.HeapInuse)
+		}
+		return nil
+	})
+	if want := 1<<30/len(record) + 1; err != nil || records != want {
+		t.Errorf("%d records, want %d: %v", records, want, err)
+	}
+	t.Logf("%d records, %d MiB of heap at most", records, most>>20)
+	if most > 128<<20 {
+		t.Errorf("%d MiB of heap in use", most>>20)
+	}
+}
+
+// TestSplitPayloadBomb packs many records, and payloads within payloads, into a few kilobytes.
+func TestSplitPayloadBomb(t *testing.T) {
+	f := func(name, payload string) {
+		t.Helper()
+		in := `{"a":1}` + "\n" + `{"awslogs":{"data":"` + payload + `"}}` + "\n" + `{"a":2}`
+		records := 0
+		err := Split(strings.NewReader(in), "o", func(raw event.Raw) error { records++; return nil })
+		var o *normalize.ObjectError
+		if !errors.As(err, &o) || o.Reason != normalize.PayloadTooLong || records < 1 {
+			t.Errorf("%s: %d records, %v", name, records, err)
+		}
+	}
+	packed := func(head, text string, n int) string {
+		var b bytes.Buffer
+		z := gzip.NewWriter(&b)
+		if _, err := io.Copy(z, io.MultiReader(strings.NewReader(head), repeat(text, n))); err != nil {
+			t.Fatal(err)
+		}
+		if err := z.Close(); err != nil {
+			t.Fatal(err)
+		}
+		return base64.StdEncoding.EncodeToString(b.Bytes())
+	}
+	f("records", packed("", "{\"a\":1234567890123456789}\n", 120<<20))
+	inner := packed("", "{\"a\":1234567890123456789}\n", 4<<20)
+	f("payloads", packed("", `{"kinesis":{"data":"`+inner+`"}}`+"\n", 4<<20))
 }
 
 func TestObjectName(t *testing.T) {

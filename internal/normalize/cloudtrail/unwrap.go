@@ -5,6 +5,8 @@ import (
 	"compress/gzip"
 	"encoding/base64"
 	"errors"
+	"fmt"
+	"io"
 	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -70,7 +72,38 @@ func (sp *splitter) held(value []byte, offset int64, wraps int) error {
 	if len(text) == 0 || text[0] != '{' || s.value() != nil || s.pos != len(text) {
 		return sp.emit(text, offset)
 	}
-	return sp.open(text, offset, s.hints, wraps+1)
+	return sp.open(text, offset, s.hints&^hintMessage, wraps+1)
+}
+
+// How far payloads may unpack: maxGrowth times the bytes of the object that were read, and freeGrowth more. Real ones
+// grow about tenfold, a bomb a thousandfold, and one within another a millionfold.
+const (
+	maxGrowth  = 200
+	freeGrowth = 64 << 20
+)
+
+var errPayload = fmt.Errorf("payloads unpack to more than %d times the object's size", maxGrowth)
+
+// unpacked reads a payload, and fails when those of one object unpack to too much.
+type unpacked struct {
+	r    io.Reader
+	root *splitter
+}
+
+func (u *unpacked) Read(p []byte) (int, error) {
+	n, err := u.r.Read(p)
+	if u.root.unpacked += int64(n); u.root.unpacked > freeGrowth+maxGrowth*u.root.s.offset() {
+		return 0, errPayload
+	}
+	return n, err
+}
+
+// root is the splitter of the object itself.
+func (sp *splitter) root() *splitter {
+	for sp.outer != nil {
+		sp = sp.outer
+	}
+	return sp
 }
 
 // payload splits what base64 and gzip wrap. It reports false, and has done nothing, when text is not that.
@@ -90,10 +123,13 @@ func (sp *splitter) payload(text string, offset int64) (opened bool, err error) 
 	if err != nil {
 		return false, nil
 	}
-	in := splitter{s: newScanner(z), object: sp.object, delivered: sp.delivered, yield: sp.yield, outer: sp, at: offset}
+	in := splitter{s: newScanner(&unpacked{r: z, root: sp.root()}), object: sp.object, delivered: sp.delivered, yield: sp.yield, outer: sp, at: offset}
 	err = in.run()
-	if err == nil || errors.As(err, new(*errYield)) {
+	switch {
+	case err == nil || errors.As(err, new(*errYield)):
 		return true, err
+	case errors.Is(err, errPayload):
+		return true, errPayload
 	}
 	// The records that could be read stand; the payload itself is yielded too, to be rejected.
 	if sp.rescanned += in.s.offset(); sp.rescanned > maxRescan {
