@@ -241,7 +241,7 @@ func TestSplitPayloadBomb(t *testing.T) {
 		}
 		return base64.StdEncoding.EncodeToString(b.Bytes())
 	}
-	f("records", packed("", "{\"a\":1234567890123456789}\n", 120<<20))
+	f("records", packed("", "{\"a\":1234567890123456789}\n", 160<<20))
 	inner := packed("", "{\"a\":1234567890123456789}\n", 4<<20)
 	f("payloads", packed("", `{"kinesis":{"data":"`+inner+`"}}`+"\n", 4<<20))
 }

@@ -78,7 +78,7 @@ func (sp *splitter) held(value []byte, offset int64, wraps int) error {
 // How far payloads may unpack: maxGrowth times the bytes of the object that were read, and freeGrowth more. Real ones
 // grow about tenfold, a bomb a thousandfold, and one within another a millionfold.
 const (
-	maxGrowth  = 200
+	maxGrowth  = 100
 	freeGrowth = 64 << 20
 )
 
