@@ -52,7 +52,7 @@ func TestRewordedKeys(t *testing.T) {
 			seen[place] = true
 		}
 	}
-	want := []string{"description", "false_positives", "note", "investigation_fields", "threshold", "threat_mapping", "machine_learning_job_id"}
+	want := []string{"description", "false_positives", "note", "severity_mapping", "risk_score_mapping", "investigation_fields", "threshold", "threat_mapping", "machine_learning_job_id"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}

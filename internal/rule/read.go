@@ -125,16 +125,24 @@ func reference(t *table) Reference {
 
 func (r *Rule) mappings(t *table) {
 	r.SeverityMapping = tablesOf(t.subs("severity_mapping"), func(m *table) SeverityMapping {
-		m.need("field", "operator", "value", "severity")
+		m.need("field", "severity")
 		return SeverityMapping{Field: m.word("field"), Value: m.text("value"),
-			Operator: m.oneOf("operator", "equals"), Severity: m.oneOf("severity", Severities()...)}
+			Operator: operator(m), Severity: m.oneOf("severity", Severities()...)}
 	})
 	r.RiskScoreMapping = tablesOf(t.subs("risk_score_mapping"), func(m *table) RiskScoreMapping {
-		m.need("field", "operator", "value")
-		return RiskScoreMapping{Field: m.word("field"), Value: m.text("value"), Operator: m.oneOf("operator", "equals"),
+		m.need("field")
+		return RiskScoreMapping{Field: m.word("field"), Value: m.text("value"), Operator: operator(m),
 			RiskScore: m.number("risk_score", 0, 0, 100), Scored: m.given("risk_score")}
 	})
 	r.RuleNameOverride = t.word("rule_name_override")
+}
+
+// operator is how a mapping compares: there is one way only.
+func operator(t *table) string {
+	if s := t.oneOf("operator", "equals"); s != "" {
+		return s
+	}
+	return "equals"
 }
 
 // investigationFields reads {field_names = […]}, or the plain list that older files have.
