@@ -41,7 +41,7 @@ type Querier interface {
 type Rows interface {
 	// Next moves to the next row; false at the end or at an error.
 	Next() bool
-	// Event is the present row. It belongs to the caller.
+	// Event is the present row. It belongs to the caller, but for the bytes of its Source, which nobody may write to.
 	Event() *event.Event
 	// Err is the error that ended the rows, nil at their end.
 	Err() error

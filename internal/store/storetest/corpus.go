@@ -38,8 +38,8 @@ var testdata embed.FS
 //	> kql not user.name : a
 //	none
 //
-// Of an event, _id, _stream (logs-a) and _seq (1: the commit that brings it, in order) stand beside its document; one
-// without a @timestamp gets noon of 2026-03-01. A plan may begin with a KQL query as a filter, read with the declared
+// Of an event, _id, _stream (logs-a), _seq (1: the commit that brings it, in order), _source (its source bytes as a text)
+// and, of an alert, _state stand beside its document; one without a @timestamp gets noon of 2026-03-01. A plan may begin with a KQL query as a filter, read with the declared
 // fields, and "at AFTER SEQ" names the snapshot. Where the plan sorts, rows come in the order given.
 func Corpus(t *testing.T, e Engine) {
 	names, err := testdata.ReadDir("testdata")
@@ -73,10 +73,11 @@ type corpusCase struct {
 	facts  []fact
 }
 
-// placed is an event and the number of the commit that brings it.
+// placed is an event, or an alert with its state, and the number of the commit that brings it.
 type placed struct {
 	*event.Event
 	commit int
+	state  []event.Member
 }
 
 // fact is a plan and the rows that it gives.
@@ -118,28 +119,35 @@ func parseEvents(text string) ([]placed, error) {
 		if strings.TrimSpace(line) == "" {
 			continue
 		}
-		e, err := event.Decode([]byte(line), event.DecodeOptions{Tree: tree})
+		v, err := event.ParseJSON([]byte(line))
 		if err != nil {
 			return nil, fmt.Errorf("line %d: %w", i+1, err)
 		}
-		p := placed{Event: e, commit: 1}
-		e.ID, e.Stream = e.Text("_id"), "logs-a"
-		if s := e.Text("_stream"); s != "" {
-			e.Stream = s
+		p := placed{Event: &event.Event{ID: v.Member("_id").Text(), Stream: "logs-a"}, commit: 1}
+		p.Source.Data = []byte(line)
+		var members []event.Member
+		for _, m := range v.Members() {
+			switch m.Key {
+			case "_id":
+			case "_stream":
+				p.Stream = m.Value.Text()
+			case "_seq":
+				p.commit = int(m.Value.Int())
+			case "_source":
+				p.Source.Data = []byte(m.Value.Text())
+			case "_state":
+				p.state = m.Value.Members()
+			default:
+				members = append(members, m)
+			}
 		}
-		if n := e.Get("_seq"); !n.IsNull() {
-			p.commit = int(n.Int())
+		p.SetObject("", event.Object(members...), tree)
+		if p.Get(plan.Timestamp).IsNull() {
+			p.Set(plan.Timestamp, event.String(defaultTime))
 		}
-		for _, path := range []string{"_id", "_stream", "_seq"} {
-			e.Set(path, event.Null())
-		}
-		if e.Get(plan.Timestamp).IsNull() {
-			e.Set(plan.Timestamp, event.String(defaultTime))
-		}
-		if e.ID == "" || p.commit < 1 {
+		if p.ID == "" || p.commit < 1 {
 			return nil, fmt.Errorf("line %d: no _id, or a _seq below 1", i+1)
 		}
-		e.Source.Data = []byte(line)
 		out = append(out, p)
 	}
 	return out, nil
@@ -147,13 +155,25 @@ func parseEvents(text string) ([]placed, error) {
 
 // formatEvent writes an event as parseEvents reads it.
 func formatEvent(p placed) string {
-	head := fmt.Sprintf(`{"_id":%s,"_stream":%s,"_seq":%d`, event.String(p.ID).AppendJSON(nil),
-		event.String(p.Stream).AppendJSON(nil), p.commit)
-	body := string(p.AppendJSON(nil, nil))[1:]
-	if body != "}" {
-		head += ","
+	members := []event.Member{{Key: "_id", Value: event.String(p.ID)}, {Key: "_stream", Value: event.String(p.Stream)},
+		{Key: "_seq", Value: event.Int(int64(p.commit))}, {Key: "_source", Value: event.String(string(p.Source.Data))}}
+	if p.state != nil {
+		members = append(members, event.Member{Key: "_state", Value: event.Object(p.state...)})
 	}
-	return head + body
+	head := event.Object(members...).AppendJSON(nil)
+	body := p.AppendJSON(nil, belowTree)
+	return string(head[:len(head)-1]) + "," + string(body[1:])
+}
+
+// belowTree reports whether path is that of a key of a flattened field. An event can hold one as an entry of its own, if its
+// document names it so.
+func belowTree(path string) bool {
+	for i := range path {
+		if path[i] == '.' && tree(path[:i]) {
+			return true
+		}
+	}
+	return false
 }
 
 func parseFacts(text string) ([]fact, error) {
@@ -305,17 +325,24 @@ func load(t testing.TB, db store.Store, events []placed) []uint64 {
 	for n := 1; n <= last; n++ {
 		c := &store.Change{At: commitTime(n)}
 		for _, p := range events {
-			if p.commit == n {
+			switch {
+			case p.commit != n:
+			case p.Stream == store.AlertStream:
+				c.Alerts = append(c.Alerts, p.Event)
+				for _, m := range p.state {
+					c.States = append(c.States, store.AlertState{Alert: p.ID, Path: m.Key, Value: m.Value})
+				}
+			default:
 				c.Events = append(c.Events, p.Event)
 			}
 		}
-		if seqs[n] = seqs[n-1]; len(c.Events) == 0 {
+		if seqs[n] = seqs[n-1]; len(c.Events)+len(c.Alerts) == 0 {
 			continue
 		}
 		if err := db.Apply(context.Background(), c); err != nil {
 			t.Fatalf("commit %d: %v", n, err)
 		}
-		if c.Outcome.Stored != len(c.Events) {
+		if c.Outcome.Stored != len(c.Events) || len(c.Outcome.NewAlerts) != len(c.Alerts) {
 			t.Fatalf("commit %d: %d of %d events were stored", n, c.Outcome.Stored, len(c.Events))
 		}
 		seqs[n] = c.Outcome.Seq

@@ -79,10 +79,8 @@ func (resolver) Field(path string) (expr.Field, bool) {
 	if t, ok := declared[path]; ok {
 		return expr.Field{Path: path, Type: t, Root: t == event.Flattened}, true
 	}
-	for i := range path {
-		if path[i] == '.' && tree(path[:i]) {
-			return expr.Field{Path: path, Type: event.Flattened}, true
-		}
+	if belowTree(path) {
+		return expr.Field{Path: path, Type: event.Flattened}, true
 	}
 	return expr.Field{Path: path}, false
 }

@@ -36,7 +36,10 @@ type Engine struct {
 
 // Run runs all tests but KQL, which has its corpus outside of the repository.
 func Run(t *testing.T, e Engine) {
+	t.Run("contract", func(t *testing.T) { Contract(t, e) })
 	t.Run("corpus", func(t *testing.T) { Corpus(t, e) })
+	t.Run("documents", func(t *testing.T) { Documents(t, e) })
+	t.Run("random", func(t *testing.T) { Random(t, e, RandomOptions{}) })
 }
 
 // open returns a new, empty store, which is closed at the test's end.
