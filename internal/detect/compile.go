@@ -22,6 +22,7 @@ import (
 const (
 	CodeCannotRun = "RUN0101" // this version does not run such a rule
 	CodeNoTerms   = "RUN0102" // a new-terms field whose values are no terms
+	CodeNoWindow  = "RUN0103" // an interval or a time that windows cannot be made of
 )
 
 // Program is a rule ready to run. It is immutable and safe for concurrent use.
@@ -54,10 +55,7 @@ func Compile(r *rule.Rule, resolver plan.Resolver) (*Program, error) {
 	}
 	var err error
 	if p.schedule, err = window.New(window.Spec{Interval: r.Interval, From: r.From, To: r.To, History: r.HistoryWindowStart}); err != nil {
-		for _, d := range diag.Of(err) {
-			d.File = r.File
-			found = append(found, d)
-		}
+		bad(CodeNoWindow, "", "%v", err)
 	}
 	if err := p.query(resolver); err != nil {
 		found = append(found, r.Locate(diag.Of(err))...)

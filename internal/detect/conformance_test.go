@@ -1,0 +1,283 @@
+package detect_test
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sort"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tocsin-sec/tocsin/internal/corpus"
+	"github.com/tocsin-sec/tocsin/internal/detect"
+	"github.com/tocsin-sec/tocsin/internal/event"
+	"github.com/tocsin-sec/tocsin/internal/lang/kql/kqltest"
+	"github.com/tocsin-sec/tocsin/internal/rule"
+	"github.com/tocsin-sec/tocsin/internal/store"
+	"github.com/tocsin-sec/tocsin/internal/store/mem"
+)
+
+// engine is a store that scenarios run on.
+type engine struct {
+	name string
+	open func(t testing.TB) store.Store
+}
+
+func engines() []engine {
+	return []engine{
+		{"mem", func(testing.TB) store.Store { return mem.New(nil) }},
+	}
+}
+
+// scenario is one recorded execution of a rule.
+type scenario struct {
+	ID    string
+	Rule  map[string]any
+	Docs  []json.RawMessage
+	Runs  []time.Time
+	Steps []struct {
+		Run   time.Time
+		Kind  string
+		Total *int `json:"expect_total"`
+	}
+	Expect struct {
+		Count      *int
+		Alerts     []map[string]any
+		MaxReached *bool `json:"max_signals_reached"`
+	}
+}
+
+func readScenarios(t *testing.T, file string) []scenario {
+	t.Helper()
+	f, err := os.Open(filepath.Join(corpus.Dir(t, "corpus/rule-exec"), file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	var out []scenario
+	lines := bufio.NewScanner(f)
+	lines.Buffer(nil, 16<<20)
+	for lines.Scan() {
+		var s scenario
+		if err := json.Unmarshal(lines.Bytes(), &s); err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, s)
+	}
+	if err := lines.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// readMappings returns the declared fields of each index.
+func readMappings(t *testing.T) map[string]kqltest.Mapping {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join(corpus.Dir(t, "corpus/rule-exec"), "mappings.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var file map[string]map[string]string
+	if err := json.Unmarshal(data, &file); err != nil {
+		t.Fatal(err)
+	}
+	out := map[string]kqltest.Mapping{}
+	for index, fields := range file {
+		for name, kind := range fields {
+			fields[name], _, _ = strings.Cut(kind, " ") // "keyword (inferred)"
+		}
+		if out[index], err = kqltest.TypesMapping(fields); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return out
+}
+
+// toml writes the scenario's rule as a rule file.
+func (s scenario) toml() string {
+	var b strings.Builder
+	b.WriteString("[rule]\ndescription='d'\n")
+	defaults := map[string]any{"name": s.ID, "rule_id": s.ID, "severity": "low", "risk_score": 21.0}
+	for k, v := range s.Rule {
+		defaults[k] = v
+	}
+	keys := make([]string, 0, len(defaults))
+	for k := range defaults {
+		keys = append(keys, k)
+	}
+	sort.Strings(keys)
+	for _, k := range keys {
+		if k != "new_terms_fields" && k != "history_window_start" {
+			fmt.Fprintf(&b, "%s = %s\n", k, tomlValue(defaults[k]))
+		}
+	}
+	if fields, ok := s.Rule["new_terms_fields"]; ok {
+		fmt.Fprintf(&b, "[rule.new_terms]\nfield = 'new_terms_fields'\nvalue = %s\n[[rule.new_terms.history_window_start]]\n"+
+			"field = 'history_window_start'\nvalue = %s\n", tomlValue(fields), tomlValue(s.Rule["history_window_start"]))
+	}
+	return b.String()
+}
+
+func tomlValue(v any) string {
+	switch v := v.(type) {
+	case string:
+		return fmt.Sprintf("%q", v)
+	case float64:
+		return fmt.Sprintf("%.0f", v)
+	case []any:
+		parts := make([]string, len(v))
+		for i, item := range v {
+			parts[i] = tomlValue(item)
+		}
+		return "[" + strings.Join(parts, ", ") + "]"
+	case map[string]any:
+		var parts []string
+		for k, item := range v {
+			parts = append(parts, k+" = "+tomlValue(item))
+		}
+		return "{" + strings.Join(parts, ", ") + "}"
+	}
+	return fmt.Sprint(v)
+}
+
+// notRun says why a scenario is not run here; "" where it is.
+func (s scenario) notRun() string {
+	switch {
+	case s.Rule["alert_suppression"] != nil:
+		return "alert suppression"
+	case len(s.Docs) == 0:
+		return "its documents are not collected"
+	}
+	return ""
+}
+
+// play runs the scenario on e and returns what is not as it was recorded, "" for nothing.
+func (s scenario) play(t *testing.T, e engine, mappings map[string]kqltest.Mapping) string {
+	fields, ok := mappings[fmt.Sprint(s.Rule["index"].([]any)[0])]
+	if !ok {
+		return "no mapping"
+	}
+	r, err := rule.Parse(s.ID+".toml", []byte(s.toml()))
+	if err != nil {
+		return err.Error()
+	}
+	p, err := detect.Compile(r, fields)
+	if err != nil {
+		return err.Error()
+	}
+	b := newBench(t)
+	b.db = e.open(t)
+	for i, doc := range s.Docs {
+		d, err := event.Decode(doc, event.DecodeOptions{Tree: fields.Tree})
+		if err != nil {
+			return err.Error()
+		}
+		d.ID, d.Stream = fmt.Sprint(i), d.Text("_index")
+		if id := d.Text("_id"); id != "" {
+			d.ID = id
+		}
+		d.Set("_index", event.Null())
+		d.Set("_id", event.Null())
+		b.land(d)
+	}
+	over := 0
+	run := func(at time.Time, manual bool) string {
+		w, err := p.Window(at)
+		if err != nil {
+			return err.Error()
+		}
+		env := b.env(p)
+		env.Manual = manual
+		result, err := detect.Run(ctx, p, w, env)
+		if err != nil {
+			return err.Error()
+		}
+		b.apply(store.Change{Alerts: result.Alerts})
+		over += result.Over
+		return ""
+	}
+	for _, at := range s.Runs {
+		if why := run(at, false); why != "" {
+			return why
+		}
+	}
+	for i, step := range s.Steps {
+		if why := run(step.Run, step.Kind == "manual"); why != "" {
+			return why
+		}
+		if got := len(b.alerts()); step.Total != nil && got != *step.Total {
+			return fmt.Sprintf("%d alerts after step %d, want %d", got, i, *step.Total)
+		}
+	}
+	alerts := b.alerts()
+	if s.Expect.Count != nil && len(alerts) != *s.Expect.Count {
+		return fmt.Sprintf("%d alerts, want %d", len(alerts), *s.Expect.Count)
+	}
+	if s.Expect.MaxReached != nil && *s.Expect.MaxReached != (over > 0) {
+		return fmt.Sprintf("the maximum was reached: %t, want %t", over > 0, *s.Expect.MaxReached)
+	}
+	for _, want := range s.Expect.Alerts { // each expected alert is another one of those found
+		i := 0
+		for i < len(alerts) && !describes(want, alerts[i]) {
+			i++
+		}
+		if i == len(alerts) {
+			return fmt.Sprintf("no alert is %v", want)
+		}
+		alerts = append(alerts[:i], alerts[i+1:]...)
+	}
+	if s.Expect.Count == nil && s.Expect.Alerts == nil {
+		return "nothing is expected"
+	}
+	return ""
+}
+
+// describes reports whether the alert is as want says.
+func describes(want map[string]any, a *event.Event) bool {
+	for key, value := range want {
+		recorded, err := json.Marshal(value)
+		if err != nil {
+			return false
+		}
+		var got event.Value
+		switch key {
+		case "new_terms":
+			got = a.Get("kibana.alert.new_terms")
+		case "doc_id":
+			got = a.Get("tocsin.alert.evidence_id")
+		case "severity", "risk_score":
+			got = a.Get("kibana.alert." + key)
+		default:
+			return false
+		}
+		if string(got.AppendJSON(nil)) != string(recorded) {
+			return false
+		}
+	}
+	return true
+}
+
+func TestScenariosConformance(t *testing.T) {
+	mappings := readMappings(t)
+	for _, e := range engines() {
+		for _, file := range []string{"new_terms", "query"} {
+			t.Run(e.name+"/"+file, func(t *testing.T) {
+				tally := corpus.NewTally(t, "rule-exec/"+file+" on "+e.name)
+				for _, s := range readScenarios(t, file+".jsonl") {
+					if why := s.notRun(); why != "" {
+						tally.Skip(s.ID, why)
+						continue
+					}
+					if why := s.play(t, e, mappings); why != "" {
+						tally.Fail(s.ID, why)
+						continue
+					}
+					tally.Pass()
+				}
+			})
+		}
+	}
+}
