@@ -11,10 +11,11 @@ BIN         := bin/tocsin
 # The bundled data ends 2026-03-20T00:00:00Z and holds 20 days: 15 of history, 5 to run the rules over.
 DEMO_FROM   := 2026-03-15T00:00:00Z
 DEMO_DATA   := testdata/cloudtrail
+BENCH_EVENTS ?= 200000
 # The embedded DuckDB is a static C++ library, so every binary is linked with cgo.
 export CGO_ENABLED := 1
 
-.PHONY: build demo test conformance lint vuln generate demo-data clean
+.PHONY: build demo test conformance lint vuln generate demo-data picture bench clean
 
 build:
 	@$(GO) build -trimpath -o $(BIN) ./cmd/tocsin
@@ -47,6 +48,13 @@ generate:
 # demo-data writes the bundled CloudTrail archive and its truth file anew; a test holds the committed files equal to it.
 demo-data:
 	@$(GO) test -count=1 ./internal/demo -run '^TestBundled' -update
+
+# picture draws docs/scan.svg, the picture of the README, from what a scan really prints.
+picture:
+	@$(GO) test -count=1 ./internal/cli -run '^TestPicture$$' -update
+
+bench: build
+	@$(BIN) bench --events $(BENCH_EVENTS)
 
 clean:
 	@rm -rf bin dist

@@ -1,0 +1,128 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"sort"
+	"strings"
+
+	"github.com/tocsin-sec/tocsin/internal/detect"
+	"github.com/tocsin-sec/tocsin/internal/diag"
+	"github.com/tocsin-sec/tocsin/internal/plan"
+	"github.com/tocsin-sec/tocsin/internal/rule"
+	"github.com/tocsin-sec/tocsin/rules"
+)
+
+// ruleset is the rules of a scan: those that are to run, and those that do not, with the reason.
+type ruleset struct {
+	rules   []*rule.Rule
+	skipped []skippedRule
+	bad     bool // something is wrong with a rule; a rule of a kind that does not run yet is no such thing
+}
+
+// skippedRule is a rule that did not run.
+type skippedRule struct {
+	RuleID string `json:"rule_id"` // "" where the file could not be read so far
+	Reason string `json:"reason"`
+}
+
+// readRules reads the rules of paths, of the bundled ones without paths, and tells what is wrong with them.
+func readRules(paths []string, tell io.Writer) ruleset {
+	var set rule.Set
+	if len(paths) == 0 {
+		set = rule.LoadFS(rules.FS)
+	} else {
+		set = rule.Load(paths...)
+	}
+	var out ruleset
+	fmt.Fprint(tell, set.Problems.Render())
+	for _, file := range byFile(set.Problems) {
+		if file.Err() != nil {
+			out.skip("", file.Error())
+			out.bad = true
+		}
+	}
+	run, cannot := rule.Runnable(set.Rules)
+	out.rules = run
+	for _, r := range cannot {
+		out.skip(r.RuleID, r.CannotRun)
+	}
+	return out
+}
+
+// byFile parts diagnostics by the file that they are about, in the order of their first.
+func byFile(list diag.List) []diag.List {
+	var out []diag.List
+	at := map[string]int{}
+	for _, d := range list {
+		i, known := at[d.File]
+		if !known {
+			i = len(out)
+			at[d.File] = i
+			out = append(out, nil)
+		}
+		out[i] = append(out[i], d)
+	}
+	return out
+}
+
+func (s *ruleset) skip(id, reason string) {
+	s.skipped = append(s.skipped, skippedRule{RuleID: id, Reason: reason})
+}
+
+// fail notes a rule that something is wrong with, and tells what.
+func (s *ruleset) fail(r *rule.Rule, err error, tell io.Writer) {
+	s.skip(r.RuleID, err.Error())
+	s.bad = true
+	if found := diag.Of(err); len(found) > 0 {
+		fmt.Fprint(tell, found.Render())
+		return
+	}
+	fmt.Fprintf(tell, "tocsin: rule %s: %s\n", printable(r.RuleID), printable(err.Error()))
+}
+
+// compile makes the rules ready to run. One that cannot be is left out, noted and told.
+func (s *ruleset) compile(fields plan.Resolver, tell io.Writer) []*detect.Program {
+	var programs []*detect.Program
+	kept := s.rules[:0]
+	for _, r := range s.rules {
+		p, err := detect.Compile(r, fields)
+		if err != nil {
+			s.fail(r, err, tell)
+			continue
+		}
+		kept = append(kept, r)
+		programs = append(programs, p)
+	}
+	s.rules = kept
+	return programs
+}
+
+// reasons sums up the skipped rules: one line a reason, most frequent first, with the names of the first rules.
+func (s *ruleset) reasons() []string {
+	byReason := map[string][]string{}
+	for _, r := range s.skipped {
+		byReason[r.Reason] = append(byReason[r.Reason], r.RuleID)
+	}
+	var reasons []string
+	for r := range byReason {
+		reasons = append(reasons, r)
+	}
+	sort.Slice(reasons, func(i, j int) bool {
+		a, b := len(byReason[reasons[i]]), len(byReason[reasons[j]])
+		return a > b || a == b && reasons[i] < reasons[j]
+	})
+	for i, reason := range reasons {
+		ids := byReason[reason]
+		const named = 2
+		who := strings.Join(ids[:min(named, len(ids))], ", ")
+		switch {
+		case ids[0] == "":
+			who = "unread"
+		case len(ids) > named:
+			who += fmt.Sprintf(" and %s more", thousands(int64(len(ids)-named)))
+		}
+		reasons[i] = who + ": " + reason
+	}
+	return reasons
+}
