@@ -125,7 +125,7 @@ func (g *generator) run() error {
 func (g *generator) slots() []slot {
 	const inHour = int(time.Hour / slotLength)
 	hours := g.opt.Days * 24
-	busy := min(max(g.opt.Events/(hours*80), 1), inHour)
+	busy := min(max(g.opt.Events/(hours*250), 1), inHour)
 	for inHour%busy != 0 {
 		busy--
 	}
