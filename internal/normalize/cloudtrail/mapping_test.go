@@ -3,6 +3,7 @@ package cloudtrail
 import (
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -426,4 +427,31 @@ func TestJavaText(t *testing.T) {
 	check(t, e, "cleaned, 32 buckets", "aws.cloudtrail.request_parameters='{a=2, P=1}'") // P hashes to 80, a to 97
 	e = mapped(t, Options{}, `{'requestParameters':{'a':2,'P':1}}`)
 	check(t, e, "16 buckets", "aws.cloudtrail.request_parameters='{P=1, a=2}'")
+}
+
+// TestManyAtOnce normalises with one data set from several goroutines.
+func TestManyAtOnce(t *testing.T) {
+	ct := New(Options{})
+	document := func() string {
+		var counts normalize.Counts
+		e, err := ct.Normalize(event.Raw{Data: []byte(rich)}, &counts)
+		if err != nil {
+			return err.Error()
+		}
+		ct.Finish(e)
+		return string(e.AppendJSON(nil, nil))
+	}
+	want := document()
+	var group sync.WaitGroup
+	for range 8 {
+		group.Go(func() {
+			for range 200 {
+				if got := document(); got != want {
+					t.Error(cmp.Diff(want, got))
+					return
+				}
+			}
+		})
+	}
+	group.Wait()
 }
