@@ -231,6 +231,18 @@ func TestNearest(t *testing.T) {
 	}
 }
 
+// Tabs take more cells than bytes: the place is shown all the same.
+func TestRenderTabs(t *testing.T) {
+	for _, before := range []int{0, 1, 29, 30, 31, 60, 119, 5000} {
+		text := strings.Repeat("\t", before) + "HERE"
+		lines := strings.Split(Diagnostic{Message: "m", Text: text, Span: Span{before, before + 4}}.Render(), "\n")
+		at := strings.Index(lines[2], "^^^^")
+		if at < 0 || string([]rune(lines[1])[at:at+4]) != "HERE" {
+			t.Errorf("%d tabs:\n%s\n%s", before, lines[1], lines[2])
+		}
+	}
+}
+
 func FuzzRender(f *testing.F) {
 	f.Add("a\xff\t日\u202e\r\nb", 2, 7)
 	f.Fuzz(func(t *testing.T, text string, start, end int) {

@@ -81,10 +81,14 @@ type cell struct {
 // writeLine writes a source line and carets under its bytes from start to end, at least one.
 func writeLine(b *strings.Builder, digits, number int, line string, start, end int) {
 	from := 0
-	if len(line) > excerptWidth { // only what is shown is laid out: a line may have a megabyte
+	// Only what is shown is laid out: a line may have a megabyte. No character takes more cells than bytes, but a tab.
+	if len(line)+(tabStop-1)*strings.Count(line, "\t") > excerptWidth {
 		from = start
-		for n := 0; n < excerptLead && from > 0; n++ {
-			_, size := utf8.DecodeLastRuneInString(line[:from])
+		for cells := 0; cells < excerptLead && from > 0; cells++ {
+			r, size := utf8.DecodeLastRuneInString(line[:from])
+			if r == '\t' {
+				cells += tabStop - 1
+			}
 			from -= size
 		}
 	}
