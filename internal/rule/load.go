@@ -195,7 +195,7 @@ func (l *loader) found(f Found) {
 		if first, taken := l.ids[f.Rule.RuleID]; taken {
 			d := diag.Diagnostic{Code: codeTwice, File: f.File, Message: fmt.Sprintf("rule_id %q is taken", short(f.Rule.RuleID)),
 				Hint: fmt.Sprintf("the rule in %s has it; give this one its own", first)}
-			d.Span, d.Text = f.Rule.At("rule_id")
+			d.Span, d.Text = f.Rule.Locator().At("rule_id")
 			f.Problems = diag.List{d}
 		} else {
 			l.ids[f.Rule.RuleID] = here

@@ -24,62 +24,70 @@ type source struct {
 type written struct{ said, read event.Value }
 
 // Locate returns diagnostics of the rule's query, whose positions are in the query, as diagnostics of the rule's file.
-func (r *Rule) Locate(query diag.List) diag.List { return r.LocateIn("query", query) }
+func (r *Rule) Locate(query diag.List) diag.List { return r.Locator().In("query", query) }
 
-// LocateIn returns diagnostics of the text that stands at a key of the rule (query, threat_query), whose positions are in
-// that text, as diagnostics of the rule's file. What cannot be found there keeps its positions, and the file is only named.
-func (r *Rule) LocateIn(key string, found diag.List) diag.List {
+// Locator finds the places of a rule's text. It is not safe for concurrent use.
+type Locator struct {
+	rule   *Rule
+	places map[string]place // once asked for
+}
+
+// Locator returns a Locator of r.
+func (r *Rule) Locator() *Locator { return &Locator{rule: r} }
+
+// At is where the value of a key of the rule stands in its file, and the file's text; where the rule lacks the key, where
+// it begins. Dots lead into objects and lists (threat.0.tactic.id).
+func (l *Locator) At(key string) (span diag.Span, text string) {
+	t := table{doc: &document{places: l.all()}, path: l.root()}
+	return t.valueAt(strings.ReplaceAll(key, ".", "\x00")), l.rule.source.text
+}
+
+// In returns diagnostics of the text that stands at a key of the rule (query, threat_query), whose positions are in that
+// text, as diagnostics of the rule's file. What cannot be found there keeps its positions, and the file is only named.
+func (l *Locator) In(key string, found diag.List) diag.List {
+	if len(found) == 0 {
+		return nil
+	}
 	out := make(diag.List, len(found))
-	var at place
+	file, text := l.rule.File, l.rule.source.text
+	at := l.all()[join(l.root(), key)]
 	for i, d := range found {
-		if i == 0 {
-			at = r.placeOf(key)
+		switch {
+		case at.content == 0:
+			out[i] = d.In(file, text, -1)
+		case text[at.value.Start] == '"':
+			written := text[:at.value.End]
+			out[i] = d.In(file, text, -1)
+			out[i].Text = text
+			out[i].Span = diag.Span{Start: joined(written, escaped(written, at.content, d.Span.Start)),
+				End: escaped(written, at.content, d.Span.End)}
+		default:
+			out[i] = d.In(file, text, at.content)
 		}
-		out[i] = d.In(r.File, r.source.text, -1)
-		if at.content == 0 {
-			continue
-		}
-		escapes := at.content-1 < len(r.source.text) && r.source.text[at.value.Start] == '"'
-		if !escapes {
-			out[i] = d.In(r.File, r.source.text, at.content)
-			continue
-		}
-		out[i].Text = r.source.text
-		written := r.source.text[:at.value.End]
-		out[i].Span = diag.Span{Start: joined(written, escaped(written, at.content, d.Span.Start)),
-			End: escaped(written, at.content, d.Span.End)}
 	}
 	return out
 }
 
-// At is where the value of a key of the rule stands in its file, and the file's text; where the rule lacks the key, where
-// it begins. Dots lead into objects.
-func (r *Rule) At(key string) (span diag.Span, text string) {
-	doc := document{json: r.source.json, places: r.places()}
-	path := ""
-	if !doc.json {
-		path = join("", "rule")
+// root is the path of the rule's table in its document.
+func (l *Locator) root() string {
+	if l.rule.source.json {
+		return ""
 	}
-	t := document{places: doc.places}.tableAt(path)
-	return t.valueAt(strings.ReplaceAll(key, ".", "\x00")), r.source.text
+	return join("", "rule")
 }
 
-func (d document) tableAt(path string) *table { return &table{doc: &d, path: path} }
-
-// places finds the entries of the rule's text.
-func (r *Rule) places() map[string]place {
-	if !r.source.json {
-		return places(r.source.text)
+// all finds the entries of the rule's text.
+func (l *Locator) all() map[string]place {
+	s := l.rule.source
+	switch {
+	case l.places != nil:
+	case s.json:
+		doc, _ := openJSON(l.rule.File, s.text, s.start, s.end)
+		l.places = doc.places
+	default:
+		l.places = places(s.text)
 	}
-	doc, _ := openJSON(r.File, r.source.text, r.source.start, r.source.end)
-	return doc.places
-}
-
-func (r *Rule) placeOf(key string) place {
-	if r.source.json {
-		return r.places()[join("", key)]
-	}
-	return r.places()[join(join("", "rule"), key)]
+	return l.places
 }
 
 // escaped is the offset in text of byte offset n of a quoted text whose content, with escapes of JSON or TOML, begins
@@ -132,3 +140,6 @@ func escape(text string) (size, length int) {
 	}
 	return 1, 2
 }
+
+// InTOML reports whether the rule was read from a TOML file.
+func (r *Rule) InTOML() bool { return r.source.text != "" && !r.source.json }
