@@ -11,6 +11,7 @@ import (
 const (
 	MaxLength = 1 << 20 // bytes
 	MaxDepth  = 500     // parentheses and braces inside each other
+	MaxTerms  = 65_536  // conditions and values joined by "and", "or"
 )
 
 // ParseOption changes what Parse accepts.
@@ -40,6 +41,7 @@ type parser struct {
 	at        int
 	noLeading bool
 	open      []int // offsets of the parentheses and braces that are open
+	terms     int   // conditions and values so far
 	last      int   // where the last field or value begins
 	err       *diag.Diagnostic
 }
@@ -120,6 +122,13 @@ func (p *parser) joined(word string, part func() Node) []Node {
 	for p.err == nil {
 		after, ok := joint(p.text, p.at, word)
 		if !ok {
+			break
+		}
+		if p.terms++; p.terms >= MaxTerms {
+			at := skipBlanks(p.text, p.at)
+			p.refuse(diag.Diagnostic{Code: CodeTooMany, Span: diag.Span{Start: at, End: at + len(word)},
+				Message: fmt.Sprintf("the query joins more than %d conditions", MaxTerms),
+				Hint:    "keep long lists of values in a value list, outside the query"})
 			break
 		}
 		p.at = after

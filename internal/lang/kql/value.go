@@ -23,7 +23,7 @@ const (
 	CodeTextRange   = "KQL0307" // a comparison of an analysed field
 	CodeNoNow       = "KQL0308" // date math where no time is given
 	CodeUnsearching = "KQL0309" // a field whose values cannot be compared
-	CodeTooMany     = "KQL0310" // more than MaxConditions
+	CodeTooMany     = "KQL0310" // more than MaxTerms, or MaxConditions
 )
 
 // equals is the condition that a value of f equals v, fits it, or is there at all.
