@@ -35,7 +35,7 @@ var layers = [][]string{
 	7: {"internal/store/storetest", "internal/alert"},
 	8: {"internal/detect", "internal/notify"},
 	9: {"internal/ingest", "internal/schedule", "internal/explain", "internal/investigate", "internal/cases",
-		"internal/auth"},
+		"internal/auth", "internal/lint"},
 	10: {"internal/replay", "internal/ruletest"},
 	11: {"internal/api", "internal/web", "internal/config", "internal/demo", "internal/bench"},
 	12: {"internal/cli"},
