@@ -1,6 +1,7 @@
 package event
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -12,6 +13,9 @@ const MaxDepth = 1000
 
 // ErrTooDeep is what reading JSON nested deeper than MaxDepth fails with.
 var ErrTooDeep = fmt.Errorf("nested deeper than %d", MaxDepth)
+
+// ErrTooMany is what a Parser fails with when a text holds more values than its MaxValues.
+var ErrTooMany = errors.New("too many values")
 
 // DecodeOptions says how Decode reads a document.
 type DecodeOptions struct {
@@ -69,8 +73,10 @@ func ParseJSON(data []byte) (Value, error) {
 
 // ReadJSON reads the next JSON value from d, which must allow duplicate names and invalid UTF-8 if these are to be
 // accepted, and counts the keys that were replaced by a later one. Integers beyond 64 bits keep their literal.
-func ReadJSON(d *jsontext.Decoder) (v Value, duplicates int, err error) {
-	r := jsonReader{d: d}
+func ReadJSON(d *jsontext.Decoder) (v Value, duplicates int, err error) { return readJSON(d, 0) }
+
+func readJSON(d *jsontext.Decoder, maxValues int) (v Value, duplicates int, err error) {
+	r := jsonReader{d: d, left: limit(maxValues)}
 	v, err = r.value(0)
 	if err != nil {
 		return Value{}, r.duplicates, fmt.Errorf("read JSON at offset %d: %w", d.InputOffset(), err)
@@ -80,10 +86,14 @@ func ReadJSON(d *jsontext.Decoder) (v Value, duplicates int, err error) {
 
 type jsonReader struct {
 	d          *jsontext.Decoder
+	left       int // how many values may still come
 	duplicates int
 }
 
 func (r *jsonReader) value(depth int) (Value, error) {
+	if r.left--; r.left < 0 {
+		return Value{}, ErrTooMany
+	}
 	tok, err := r.d.ReadToken()
 	if err != nil {
 		return Value{}, err

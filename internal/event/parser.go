@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"math"
 	"math/bits"
 	"unicode/utf8"
 
@@ -15,12 +16,17 @@ import (
 // larger pieces, and the strings of a value are parts of one copy of its text, which they keep alive. The zero Parser is
 // ready. It is not safe for concurrent use.
 type Parser struct {
+	// MaxValues is how many values a text may hold at most, those within others counted; 0: any number. A text of 16 MiB
+	// can hold eight million, which take a hundred times its size.
+	MaxValues int
+
 	data []byte
 	text string // a copy of data
 	at   int
 
 	inPlace    bool // the outermost object's members are not copied
 	duplicates int
+	left       int      // how many values may still come
 	members    []Member // of the objects that are being read, one behind the other
 	items      []Value  // likewise of lists
 	most       [2]int   // how many members and items there were at once
@@ -53,23 +59,31 @@ func (p *Parser) ParseInPlace(data []byte) (v Value, duplicates int, err error) 
 func (p *Parser) parse(data []byte, inPlace bool) (v Value, duplicates int, err error) {
 	p.forget()
 	if !utf8.Valid(data) {
-		return parseSlowly(data)
+		return parseSlowly(data, p.MaxValues)
 	}
-	p.inPlace = inPlace
+	p.inPlace, p.left = inPlace, limit(p.MaxValues)
 	p.data, p.text, p.at, p.duplicates = data, string(data), 0, 0
 	v, ok := p.value(0)
 	p.space()
 	ok = ok && p.at == len(p.text)
 	p.data, p.text = nil, ""
 	if !ok { // it is not JSON, or of a kind that is rare: jsontext knows, and says where
-		return parseSlowly(data)
+		return parseSlowly(data, p.MaxValues)
 	}
 	return v, p.duplicates, nil
 }
 
-func parseSlowly(data []byte) (Value, int, error) {
+// limit returns how many values may come when most may, 0 meaning any number.
+func limit(most int) int {
+	if most == 0 {
+		return math.MaxInt
+	}
+	return most
+}
+
+func parseSlowly(data []byte, maxValues int) (Value, int, error) {
 	d := jsontext.NewDecoder(bytes.NewReader(data), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
-	v, duplicates, err := ReadJSON(d)
+	v, duplicates, err := readJSON(d, maxValues)
 	if err != nil {
 		return Value{}, 0, err
 	}
@@ -117,6 +131,9 @@ func (p *Parser) next() byte {
 
 // value reads the value that follows; false where it is none, or one that only jsontext reads.
 func (p *Parser) value(depth int) (Value, bool) {
+	if p.left--; p.left < 0 {
+		return Value{}, false
+	}
 	switch c := p.next(); c {
 	case '"':
 		s, ok := p.string()

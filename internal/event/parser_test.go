@@ -2,6 +2,7 @@ package event
 
 import (
 	"bytes"
+	"errors"
 	"strings"
 	"testing"
 
@@ -13,7 +14,7 @@ import (
 func sameAsSlowly(p *Parser, data []byte) string {
 	given := bytes.Clone(data)
 	got, duplicates, err := p.Parse(given)
-	want, wantDuplicates, wantErr := parseSlowly(data)
+	want, wantDuplicates, wantErr := parseSlowly(data, p.MaxValues)
 	inPlace, again, err2 := p.ParseInPlace(data)
 	if (err == nil) != (err2 == nil) || err == nil && (duplicates != again || string(got.AppendJSON(nil)) != string(inPlace.AppendJSON(nil))) {
 		return "in place it reads otherwise"
@@ -67,6 +68,26 @@ func TestParser(t *testing.T) {
 	f(many(31))
 	f(many(500)) // keys come again and again
 	f(many(5))   // after a large one
+}
+
+func TestParserMaxValues(t *testing.T) {
+	p := Parser{MaxValues: 4}
+	f := func(text string, want error) {
+		t.Helper()
+		if _, _, err := p.Parse([]byte(text)); !errors.Is(err, want) {
+			t.Errorf("%s: %v, want %v", text, err, want)
+		}
+		if diff := sameAsSlowly(&p, []byte(text)); diff != "" {
+			t.Errorf("%s: %s", text, diff)
+		}
+	}
+	f(`[1,2,3]`, nil)
+	f(`[1,2,3,4]`, ErrTooMany)
+	f(`{"a":{"b":[1]}}`, nil)
+	f(`{"a":{"b":[1,null]}}`, ErrTooMany)
+	f(`{"a":1,"a":1,"a":1,"a":1}`, ErrTooMany)
+	f("[\"\xff\",1,2,3]", ErrTooMany)
+	f(`[[],[],[]]`, nil)
 }
 
 // TestParserValuesStand holds that reading goes on without touching values that were read before.

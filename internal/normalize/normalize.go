@@ -45,6 +45,8 @@ type DataSet interface {
 const (
 	// MaxRecord is the size from which a record makes its object unreadable, in bytes.
 	MaxRecord = 16 << 20
+	// MaxValues is how many values a record may hold, those within others counted: they take far more memory than text.
+	MaxValues = 1 << 18
 	// MaxBarren is how many bytes may pass without a record before an object counts as unreadable.
 	MaxBarren = 64 << 20
 )
@@ -55,6 +57,7 @@ const (
 	NotAnObject = "not-an-object" // JSON, but not an object
 	NoEventTime = "no-event-time" // nothing in the record says when it happened
 	TooDeep     = "too-deep"      // nested deeper than event.MaxDepth
+	TooMany     = "too-many"      // the record holds more than MaxValues values
 )
 
 // The reasons for which the rest of an object is not read.

@@ -200,7 +200,9 @@ func TestRejections(t *testing.T) {
 	f(`{"eventTime":"2026-03-01T12:00:00Z","x":`+strings.Repeat("[", 10_000)+strings.Repeat("]", 10_000)+`}`, normalize.TooDeep)
 	f(`{"eventTime":"2026-03-01T12:00:00Z","x":`+strings.Repeat(`{"a":`, 10_000)+`1`+strings.Repeat("}", 10_000)+`}`, normalize.TooDeep)
 	f(strings.Repeat("[", 10_000_000), normalize.TooDeep)
-	if counts.Records != 19 || counts.Events != 0 {
+	f(`{"eventTime":"2026-03-01T12:00:00Z","x":[`+strings.Repeat("0,", normalize.MaxValues)+`0]}`, normalize.TooMany)
+	f(`{"eventTime":"2026-03-01T12:00:00Z","x":["`+"\xff"+`",`+strings.Repeat("{},", normalize.MaxValues)+`0]}`, normalize.TooMany)
+	if counts.Records != 21 || counts.Events != 0 {
 		t.Errorf("%d records, %d events", counts.Records, counts.Events)
 	}
 }
@@ -278,6 +280,34 @@ func TestOddText(t *testing.T) {
 	check(t, mapped(t, Options{}, `{'userIdentity':{'userName':{'a':{'b':1}}}}`), "an object as a name", "user.name.a.b=1", "-user.email")
 }
 
+// TestUnexpectedObjects holds that an object where a text belongs does not take memory in the square of its size: this one
+// would take 200 GB.
+func TestUnexpectedObjects(t *testing.T) {
+	wide := func(n int) string {
+		var b strings.Builder
+		for i := range n {
+			fmt.Fprintf(&b, `"%d":1,`, i)
+		}
+		return "{" + b.String() + `"last":1}`
+	}
+	nested := func(depth, keyLength, n int) string {
+		key := `{"` + strings.Repeat("k", keyLength) + `":`
+		return strings.Repeat(key, depth) + wide(n) + strings.Repeat("}", depth)
+	}
+	f := func(object string, fields int) {
+		t.Helper()
+		before := len(mapped(t, Options{}, `{'userIdentity':{}}`).Fields())
+		e := mapped(t, Options{}, `{'userIdentity':{'arn':`+object+`}}`)
+		if got := len(e.Fields()) - before; got != fields {
+			t.Errorf("%.40s: %d fields, want %d", object, got, fields)
+		}
+	}
+	f(wide(9), 10)
+	f(nested(5, 3, 9), 10)
+	f(wide(10_000), 0)
+	f(nested(900, 1000, 200_000), 0)
+}
+
 // TestLongLists holds that long lists take no quadratic time: these records would take minutes each.
 func TestLongLists(t *testing.T) {
 	list := func(format string) string {
@@ -296,7 +326,7 @@ func TestLongLists(t *testing.T) {
 		"user names": `"requestParameters":{"userName":[` + list(`"u%d"`) + `]}`,
 		"keys":       `"requestParameters":{` + list(`"k%d":""`) + `}`,
 		"collisions": `"requestParameters":{` + list(`"%d\u0000":1`) + `}`,
-		"name":       `"userIdentity":{"userName":{` + list(`"k%d":1`) + `}}`,
+		"name":       `"userIdentity":{"userName":[` + list(`{"k%d":1}`) + `]}`,
 		"targets":    `"eventSource":"monitoring.amazonaws.com","eventName":"DeleteAlarms","requestParameters":{"alarmNames":[` + list(`"a%d"`) + `]}`,
 	} {
 		for _, opt := range []Options{{}, {Profile: Filebeat}} {

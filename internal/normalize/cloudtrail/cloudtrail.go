@@ -104,7 +104,7 @@ func New(opt Options) *CloudTrail {
 	if !opt.ReadAt.IsZero() {
 		c.readAt = event.String(opt.ReadAt.UTC().Format(time.RFC3339Nano))
 	}
-	c.pool.New = func() any { return &scratch{} }
+	c.pool.New = func() any { return &scratch{parser: event.Parser{MaxValues: normalize.MaxValues}} }
 	return c
 }
 
@@ -133,10 +133,14 @@ func (c *CloudTrail) Normalize(raw event.Raw, counts *normalize.Counts) (*event.
 	counts.Records++
 	root, duplicates, err := scratch.parser.ParseInPlace(raw.Data)
 	if err != nil {
-		if errors.Is(err, event.ErrTooDeep) {
-			return nil, counts.Reject(normalize.TooDeep, err.Error())
+		reason := normalize.NotJSON
+		switch {
+		case errors.Is(err, event.ErrTooDeep):
+			reason = normalize.TooDeep
+		case errors.Is(err, event.ErrTooMany):
+			reason = normalize.TooMany
 		}
-		return nil, counts.Reject(normalize.NotJSON, err.Error())
+		return nil, counts.Reject(reason, err.Error())
 	}
 	counts.DuplicateKeys += int64(duplicates)
 	if root.Kind() != event.KindObject {

@@ -300,6 +300,26 @@ func (m *mapper) fill(e *event.Event) {
 	}
 	e.SetAll(entries)
 	for _, o := range objects {
-		e.SetObject(o.Path, o.Value, nil)
+		if pathBytes(o.Value, len(o.Path), maxPaths) > 0 {
+			e.SetObject(o.Path, o.Value, nil)
+		}
 	}
+}
+
+// maxPaths is how long the paths may be, in bytes, that an object where none is expected becomes; a longer one stands in
+// the source alone. Deep nesting below long keys repeats these keys for each value.
+const maxPaths = 64 << 10
+
+// pathBytes returns what is left of budget when the paths of v's values, which begin with prefix bytes, are taken from it;
+// less than 1 when it does not suffice.
+func pathBytes(v event.Value, prefix, budget int) int {
+	if v.Kind() != event.KindObject || len(v.Members()) == 0 {
+		return budget - prefix
+	}
+	for _, m := range v.Members() {
+		if budget = pathBytes(m.Value, prefix+1+len(m.Key), budget); budget < 1 {
+			break
+		}
+	}
+	return budget
 }
