@@ -1,10 +1,13 @@
 package storetest_test
 
 import (
+	"context"
 	"reflect"
 	"strings"
 	"testing"
 
+	"github.com/tocsin-sec/tocsin/internal/event"
+	"github.com/tocsin-sec/tocsin/internal/exec"
 	"github.com/tocsin-sec/tocsin/internal/expr"
 	"github.com/tocsin-sec/tocsin/internal/plan"
 	"github.com/tocsin-sec/tocsin/internal/store"
@@ -12,17 +15,12 @@ import (
 	"github.com/tocsin-sec/tocsin/internal/store/storetest"
 )
 
-func memory() storetest.Engine {
-	return storetest.Engine{Name: "mem", Open: func(_ testing.TB, _ string, types storetest.Types) store.Store {
-		return mem.New(types)
-	}}
+// random runs plans on what wrap makes of mem.
+func random(t *testing.T, name string, plans int, wrap func(store.Store) store.Store) {
+	storetest.Random(t, storetest.Engine{Name: name, Open: func(_ testing.TB, _ string, types storetest.Types) store.Store {
+		return wrap(mem.New(types))
+	}}, storetest.RandomOptions{Plans: plans})
 }
-
-func TestCorpusOnMem(t *testing.T) { storetest.Corpus(t, memory()) }
-
-func TestContractOnMem(t *testing.T) { storetest.Contract(t, memory()) }
-
-func TestDocumentsOnMem(t *testing.T) { storetest.Documents(t, memory()) }
 
 // TestRandomOnPartialEngines holds that it makes no difference to the rows which nodes an engine takes and which exec
 // runs over what it gives.
@@ -39,10 +37,7 @@ func TestRandomOnPartialEngines(t *testing.T) {
 	}
 	f := func(name string, refuse func(plan.Node) bool) {
 		t.Run(name, func(t *testing.T) {
-			storetest.Random(t, storetest.Engine{Name: "mem without " + name,
-				Open: func(_ testing.TB, _ string, types storetest.Types) store.Store {
-					return storetest.Refusing(mem.New(types), refuse)
-				}}, storetest.RandomOptions{Plans: 300})
+			random(t, "mem without "+name, 300, func(db store.Store) store.Store { return storetest.Refusing(db, refuse) })
 		})
 	}
 	f("filter", is(plan.Filter{}))
@@ -63,4 +58,35 @@ func TestRandomOnPartialEngines(t *testing.T) {
 	})
 }
 
-func TestKQLConformanceOnMem(t *testing.T) { storetest.KQL(t, memory()) }
+// TestRandomOnLeastRows holds that plans read no more than plan.Prune says: an engine gives of each event only what the
+// scan's Fields name.
+func TestRandomOnLeastRows(t *testing.T) {
+	random(t, "mem with least rows", 1_000, func(db store.Store) store.Store { return least{db} })
+}
+
+// least gives of a scan's rows what it has to give, and no more.
+type least struct{ store.Store }
+
+func (l least) Query(ctx context.Context, p plan.Node, at store.Snapshot) (store.Rows, error) {
+	scan := p
+	for plan.Input(scan) != nil {
+		scan = plan.Input(scan)
+	}
+	s, ok := scan.(plan.Scan)
+	if !ok || s.Fields == nil {
+		return l.Store.Query(ctx, p, at)
+	}
+	rows, err := l.Store.Query(ctx, plan.Scan{Streams: s.Streams}, at)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var events []*event.Event
+	for rows.Next() {
+		events = append(events, rows.Event().Keep(s.Fields))
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return exec.Over(events).Query(ctx, p, at)
+}
