@@ -27,6 +27,8 @@ type candidates struct {
 	p  *detect.Program
 	at store.Snapshot
 
+	pageSize, maxHeld int
+
 	times []time.Time    // of all candidates, ascending
 	first int            // the place in times of the first that is held
 	held  []*event.Event // neighbours in times
@@ -34,7 +36,7 @@ type candidates struct {
 
 // findCandidates looks when p has candidates within span.
 func findCandidates(ctx context.Context, db store.Querier, p *detect.Program, at store.Snapshot, span window.Span) (*candidates, error) {
-	c := &candidates{db: db, p: p, at: at}
+	c := &candidates{db: db, p: p, at: at, pageSize: pageSize, maxHeld: maxHeld}
 	rows, err := exec.Query(ctx, db, p.CandidateTimes(span), at)
 	if err != nil {
 		return nil, fmt.Errorf("find candidates: %w", err)
@@ -59,11 +61,11 @@ func (c *candidates) within(ctx context.Context, span window.Span) (store.Querie
 	switch n := to - from; {
 	case n <= 0:
 		return exec.Over(nil), nil
-	case n > maxHeld:
+	case n > c.maxHeld:
 		c.held = nil
 		return c.db, nil
 	case from < c.first || to > c.first+len(c.held):
-		if err := c.fetch(ctx, from, max(2*n, pageSize)); err != nil {
+		if err := c.fetch(ctx, from, max(2*n, c.pageSize)); err != nil {
 			return nil, err
 		}
 	}

@@ -152,10 +152,6 @@ func (s *snapshot) span(ctx context.Context, p *detect.Program) (window.Span, er
 	if err := rows.Err(); err != nil {
 		return window.Span{}, fmt.Errorf("find where the data lie: %w", err)
 	}
-	if span.From.IsZero() && !span.To.IsZero() {
-		// A clock that says year 1 is some program's zero time, and here the zero time means that there are no data.
-		span.From = span.From.Add(time.Millisecond)
-	}
 	s.spans[key] = span
 	return span, nil
 }

@@ -116,6 +116,10 @@ func (r *runner) open(ctx context.Context, streams []store.Stream, data window.S
 	}
 	r.pending = map[string]*event.Event{}
 	r.env = detect.Env{Store: r.db, At: r.at, Begin: data.From, Alerted: alerted}
+	if data.From.IsZero() && !data.Empty() {
+		// A clock that says year 1 is some program's zero time, and here the zero time means that there are no data.
+		r.env.Begin = data.From.Add(time.Millisecond)
+	}
 	if !r.p.Remembers() {
 		return nil
 	}
