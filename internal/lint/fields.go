@@ -62,9 +62,6 @@ func unknownFields(s *subject) diag.List {
 		var found diag.List
 		for _, d := range q.advice {
 			if d.Code == kql.CodeUnknownField {
-				if d.Hint == "" && !s.knowsRoot(q.text[d.Span.Start:d.Span.End]) {
-					d.Severity = diag.Note
-				}
 				found = append(found, d)
 			}
 		}
@@ -77,7 +74,7 @@ func unknownFields(s *subject) diag.List {
 		d := s.at(n.key, n.inFile, fmt.Sprintf("no field is called %s", n.field), "")
 		if near, ok := diag.Nearest(n.field, s.known()); ok {
 			d.Hint = fmt.Sprintf("did you mean %s?", near)
-		} else if !s.knowsRoot(n.field) {
+		} else if !knowsFamily(n.field, s.fields) {
 			d.Severity = diag.Note
 		}
 		out = append(out, d)
@@ -92,13 +89,6 @@ func (s *subject) known() []string {
 		out = append(out, f.Path)
 	}
 	return out
-}
-
-// knowsRoot reports whether fields of the same family are declared: then an undeclared one is more likely a mistake than a
-// field of a product that the catalogue does not cover.
-func (s *subject) knowsRoot(field string) bool {
-	r := strings.Trim(root(field), `"`)
-	return len(s.fields.Expand(expr.Stars(r+".", ""))) > 0
 }
 
 func analysedFields(s *subject) diag.List {

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/tocsin-sec/tocsin/internal/diag"
+	"github.com/tocsin-sec/tocsin/internal/expr"
 	"github.com/tocsin-sec/tocsin/internal/lang/kql"
 	"github.com/tocsin-sec/tocsin/internal/plan"
 	"github.com/tocsin-sec/tocsin/internal/rule"
@@ -63,10 +64,27 @@ func Query(r *rule.Rule, fields plan.Resolver) diag.List {
 			out = append(out, places.In(q.key, diag.Of(err))...)
 			continue
 		}
-		out = append(out, places.In(q.key, kql.Check(n, fields))...)
+		out = append(out, places.In(q.key, weigh(kql.Check(n, fields), fields))...)
 	}
 	out.Sort()
 	return out
+}
+
+// weigh makes a note of the warning that a field is unknown where the field may well belong to a product that fields does
+// not cover: no name comes close, and none of its family is declared.
+func weigh(found diag.List, fields plan.Resolver) diag.List {
+	for i, d := range found {
+		if d.Code == kql.CodeUnknownField && d.Hint == "" && !knowsFamily(d.Text[d.Span.Start:d.Span.End], fields) {
+			found[i].Severity = diag.Note
+		}
+	}
+	return found
+}
+
+// knowsFamily reports whether fields with the same first part are declared.
+func knowsFamily(field string, fields plan.Resolver) bool {
+	first, _, _ := strings.Cut(strings.Trim(field, `"`), ".")
+	return len(fields.Expand(expr.Stars(first+".", ""))) > 0
 }
 
 // query is a text in KQL and the key of the rule that it stands at.
@@ -109,7 +127,7 @@ func newSubject(r *rule.Rule, fields plan.Resolver) *subject {
 		if err != nil {
 			continue
 		}
-		if advice := kql.Check(n, fields); advice.Err() == nil {
+		if advice := weigh(kql.Check(n, fields), fields); advice.Err() == nil {
 			s.queries = append(s.queries, parsed{query: q, node: n, advice: advice})
 		}
 	}
@@ -156,9 +174,3 @@ func walk(n kql.Node, below string, visit func(n kql.Node, below string)) {
 
 // named is a field that a rule names outside of its query.
 type named struct{ key, inFile, field string }
-
-// root is the first part of a field's name.
-func root(field string) string {
-	first, _, _ := strings.Cut(field, ".")
-	return first
-}

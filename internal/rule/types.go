@@ -31,35 +31,48 @@ var languagesOf = map[string][]string{
 // runs lists the types that this version runs.
 var runs = []string{TypeQuery, TypeNewTerms}
 
-// Lacks says what of the rule this version of Tocsin cannot do, one reason each; nil when it can do all of it. Whether the
-// rule is switched on plays no part.
-func (r *Rule) Lacks() []string {
+// The codes of what a sound rule is told of.
+const (
+	CodeLacks = "RULE0201" // this version of Tocsin cannot do what a key of the rule asks for
+	CodeOff   = "RULE0202" // the file switches the rule off
+)
+
+// Lack is something that this version of Tocsin cannot do for a rule.
+type Lack struct {
+	Key string // the key of the rule that asks for it
+	Why string
+}
+
+// Lacks says what of the rule this version of Tocsin cannot do; nil when it can do all of it. Whether the rule is switched
+// on plays no part.
+func (r *Rule) Lacks() []Lack {
 	if !slices.Contains(runs, r.Type) {
-		return []string{fmt.Sprintf("rule type %s cannot run yet", r.Type)}
+		return []Lack{{"type", fmt.Sprintf("rule type %s cannot run yet", r.Type)}}
 	}
-	var why []string
+	var out []Lack
+	lacks := func(key, format string, args ...any) { out = append(out, Lack{key, fmt.Sprintf(format, args...)}) }
 	if r.Language != LanguageKuery {
-		why = append(why, fmt.Sprintf("language %s cannot run yet", r.Language))
+		lacks("language", "language %s cannot run yet", r.Language)
 	}
 	if r.DataViewID != "" {
-		why = append(why, "data_view_id cannot be looked up yet")
+		lacks("data_view_id", "data_view_id cannot be looked up yet")
 	}
 	if r.SavedID != "" {
-		why = append(why, "saved_id cannot be looked up yet")
+		lacks("saved_id", "saved_id cannot be looked up yet")
 	}
 	if len(r.Filters) > 0 {
-		why = append(why, "filters cannot be applied yet")
+		lacks("filters", "filters cannot be applied yet")
 	}
 	if r.Suppression != nil {
-		why = append(why, "alert_suppression cannot be applied yet")
+		lacks("alert_suppression", "alert_suppression cannot be applied yet")
 	}
 	for _, list := range r.ExceptionsList {
 		// Lists of endpoints' own kinds are applied by the agent on the endpoint, never by a rule run.
 		if list.Type != "endpoint" && !strings.HasPrefix(list.Type, "endpoint_") {
-			why = append(why, fmt.Sprintf("exceptions_list %s cannot be applied yet", list.ListID))
+			lacks("exceptions_list", "exceptions_list %s cannot be applied yet", list.ListID)
 		}
 	}
-	return why
+	return out
 }
 
 // Runs reports whether this version can run the rule, be it switched on or not.
@@ -67,9 +80,12 @@ func (r *Rule) Runs() bool { return len(r.Lacks()) == 0 }
 
 // cannotRun is CannotRun.
 func (r *Rule) cannotRun() string {
-	why := r.Lacks()
+	var why []string
 	if !r.Enabled {
-		why = append([]string{"the file switches the rule off (enabled = false)"}, why...)
+		why = append(why, "the file switches the rule off (enabled = false)")
+	}
+	for _, l := range r.Lacks() {
+		why = append(why, l.Why)
 	}
 	return strings.Join(why, "; ")
 }
