@@ -21,8 +21,8 @@ type Scan struct {
 	// Streams are names with * as wildcard; one that begins with - takes streams away from those before it.
 	Streams []string
 	// Fields are the paths that the plan reads (Prune sets them); nil: whole documents. A row holds at least what stands
-	// at or below these and, where one leads into a tree, that of the tree (event.Keep), and always the event's ID,
-	// Stream and Source where it has one.
+	// at or below these and, where one leads into a tree, that of the tree (event.Keep), and always the event's ID and
+	// Stream. Its Source comes with whole documents; with Fields an engine may leave it out.
 	Fields []string
 }
 

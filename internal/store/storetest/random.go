@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/tocsin-sec/tocsin/internal/event"
 	"github.com/tocsin-sec/tocsin/internal/plan"
 	"github.com/tocsin-sec/tocsin/internal/store"
 	"github.com/tocsin-sec/tocsin/internal/store/mem"
@@ -199,11 +200,24 @@ func texts(q store.Querier, p plan.Node, at store.Snapshot) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
+	whole := readsWhole(p)
 	out := make([]string, len(rows))
 	for i, e := range rows {
+		if !whole { // the source may be left out
+			e.Source = event.Raw{}
+		}
 		out[i] = formatRow(e)
 	}
 	return out, nil
+}
+
+// readsWhole reports whether p reads whole documents.
+func readsWhole(p plan.Node) bool {
+	p = plan.Prune(p)
+	for plan.Input(p) != nil {
+		p = plan.Input(p)
+	}
+	return p.(plan.Scan).Fields == nil
 }
 
 // callCounter counts the plans that an engine is asked for.
