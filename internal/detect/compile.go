@@ -174,9 +174,13 @@ func (p *Program) cond(now time.Time) (expr.Cond, error) {
 	return p.lower(now)
 }
 
+// oldestFirst orders by the rule's time, then by when events happened: many are ingested at one instant.
 func (p *Program) oldestFirst(cond expr.Cond) plan.Node {
-	return plan.Sort{Keys: []plan.SortKey{{Value: p.Time.Value()}},
-		In: plan.Filter{Cond: cond, In: plan.Scan{Streams: p.Streams()}}}
+	keys := []plan.SortKey{{Value: p.Time.Value()}}
+	if p.Time.Primary != plan.Timestamp {
+		keys = append(keys, plan.SortKey{Value: plan.TimeField{Primary: plan.Timestamp}.Value()})
+	}
+	return plan.Sort{Keys: keys, In: plan.Filter{Cond: cond, In: plan.Scan{Streams: p.Streams()}}}
 }
 
 // matches is the plan of the events of a window that match, oldest first.

@@ -13,10 +13,12 @@ import (
 
 	"github.com/tocsin-sec/tocsin/internal/corpus"
 	"github.com/tocsin-sec/tocsin/internal/detect"
+	"github.com/tocsin-sec/tocsin/internal/ecs"
 	"github.com/tocsin-sec/tocsin/internal/event"
 	"github.com/tocsin-sec/tocsin/internal/lang/kql/kqltest"
 	"github.com/tocsin-sec/tocsin/internal/rule"
 	"github.com/tocsin-sec/tocsin/internal/store"
+	"github.com/tocsin-sec/tocsin/internal/store/duck"
 	"github.com/tocsin-sec/tocsin/internal/store/mem"
 )
 
@@ -28,8 +30,27 @@ type engine struct {
 
 func engines() []engine {
 	return []engine{
-		{"mem", func(testing.TB) store.Store { return mem.New(nil) }},
+		{"mem", func(testing.TB) store.Store { return mem.New(declaredType) }},
+		{"duck", func(t testing.TB) store.Store {
+			t.Helper()
+			db, err := duck.Open(ctx, filepath.Join(t.TempDir(), "scenario.duckdb"), duck.Options{Types: declaredType})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() {
+				if err := db.Close(); err != nil {
+					t.Error(err)
+				}
+			})
+			return db
+		}},
 	}
+}
+
+// declaredType is how columns are stored; the scenarios' own mappings often say otherwise, and queries follow these.
+func declaredType(path string) (event.Type, bool) {
+	f, ok := ecs.Lookup(path)
+	return f.Type, ok
 }
 
 // scenario is one recorded execution of a rule.

@@ -342,6 +342,21 @@ func TestAlertedIsByRuleAndFields(t *testing.T) {
 	f(rule("a", "host.name"), 0)
 }
 
+// Of events that were ingested together the one that happened first is the evidence.
+func TestEvidenceOfOneDelivery(t *testing.T) {
+	b := newBench(t)
+	for i, when := range []string{"9 10:04", "9 10:02", "9 10:03"} {
+		e := login(t, fmt.Sprint(i), when, `{"user":{"name":"eve"}}`)
+		e.Set("event.ingested", event.String("2026-03-09T10:08:00.000Z"))
+		b.land(e)
+	}
+	p := compile(t, parse(t, "delivered", "type='new_terms'\nquery='event.action: login'\nfrom='now-10m'\ntimestamp_override='event.ingested'\n"+
+		terms("now-1d", "user.name")))
+	if diff := cmp.Diff([]string{"1 eve"}, found(b.at(p, "9 10:10").Alerts)); diff != "" {
+		t.Errorf("alerts (-want +got):\n%s", diff)
+	}
+}
+
 // A rule that is changed to cut its windows on another time alerts on no event twice.
 func TestAnotherTimeField(t *testing.T) {
 	b := newBench(t)

@@ -398,6 +398,32 @@ func TestReplayOfLateData(t *testing.T) {
 	}
 }
 
+// The store in a file and the store in memory end in the same documents and sightings, part by part.
+func TestReplayOnDuck(t *testing.T) {
+	alerts := 0
+	randomly(t, 12, func(t *testing.T, r *rand.Rand, name string) {
+		rules := []*detect.Program{randomRule(t, r, "a"), randomRule(t, r, "b"), randomRule(t, r, "c")}
+		events := randomEvents(r, 20+r.IntN(100), time.Duration(1+r.IntN(60))*time.Hour)
+		cut := parts(r, events, 3)
+		var got [2][]string
+		for way, db := range []store.Store{mem.New(nil), openDuck(t)} {
+			now := clock()
+			for _, part := range cut {
+				load(t, db, now, part...)
+				run(t, db, now, replay.Options{}, rules...)
+			}
+			got[way] = state(t, db, rules)
+			alerts += len(stored(t, db))
+		}
+		if diff := gocmp.Diff(got[0], got[1]); diff != "" {
+			t.Errorf("%s: mem (-) and duck (+):\n%s", name, diff)
+		}
+	})
+	if alerts < 200 {
+		t.Errorf("%d alerts: the test shows nothing", alerts)
+	}
+}
+
 func when(t *testing.T, e *event.Event, path string) time.Time {
 	t.Helper()
 	v, ok := event.Coerce(event.Date, e.Get(path))
