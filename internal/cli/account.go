@@ -47,11 +47,17 @@ func (s *scan) account(w io.Writer, sc screen) {
 	line("rules", "%s run, %s skipped", thousands(int64(s.ran())), thousands(int64(len(s.rules.skipped))))
 	reasons := s.rules.reasons()
 	more(reasons, len(reasons))
+	late := 0
 	for _, r := range s.result.Rules {
+		late += r.Late
 		if len(r.Capped) > 0 {
 			line("", "capped: %s left out %s in %s, the first at %s", printable(r.Program.Rule.Name),
 				counted(int64(r.Over), "alert"), counted(int64(len(r.Capped)), "window"), clock(r.Capped[0]))
 		}
+	}
+	if late > 0 {
+		line("", "%s turned out to be no first sighting: events that came late show one before (tocsin.alert.known_since)",
+			counted(int64(late), "earlier alert"))
 	}
 	if !s.data.Empty() {
 		line("data", "%s to %s UTC%s", clock(s.data.From), clock(s.data.To), doubtful(s.data))

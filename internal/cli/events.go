@@ -2,6 +2,7 @@ package cli
 
 import (
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -17,6 +18,7 @@ const (
 	maxAction = 48
 	maxAgent  = 40
 	maxCell   = 200
+	leastCell = 12
 )
 
 // within is the condition that @timestamp lies in [from, to]; a zero time is no bound.
@@ -42,7 +44,15 @@ func eventTable(w io.Writer, events []*event.Event, sc screen) {
 		rows[i] = []string{second(e), short(action(e), maxAction), short(outcome(e), 24), short(who(e), maxWho),
 			short(from(e), maxFrom), short(agent(e), maxAgent)}
 	}
-	narrow(header, rows, sc, 3, 1, 5)
+	if h, r := narrowed(header, rows, sc, 20, 3, 1, 5); fits(h, r, sc) {
+		writeTable(w, h, r, false)
+		return
+	}
+	header = header[:5] // without the agent
+	for i := range rows {
+		rows[i] = rows[i][:5]
+	}
+	header, rows = narrowed(header, rows, sc, leastCell, 3, 1, 4)
 	writeTable(w, header, rows, false)
 }
 
@@ -63,7 +73,7 @@ func fieldTable(w io.Writer, names []string, events []*event.Event, sc screen) {
 	for i := range all {
 		all[i] = i
 	}
-	narrow(header, rows, sc, all...)
+	header, rows = narrowed(header, rows, sc, leastCell, all...)
 	writeTable(w, header, rows, false)
 }
 
@@ -80,11 +90,16 @@ func joined(e *event.Event, name string) string {
 	return strings.Join(texts, ", ")
 }
 
-// narrow shortens the given columns, the widest first, until the table fits the terminal; none below 12 cells.
-func narrow(header []string, rows [][]string, sc screen, columns ...int) {
-	const least = 12
-	if sc.width == 0 {
-		return
+// narrowed is the table with the given columns shortened, the widest first, until it fits the screen; none below least
+// cells, so that it may not fit.
+func narrowed(header []string, rows [][]string, sc screen, least int, columns ...int) ([]string, [][]string) {
+	if fits(header, rows, sc) {
+		return header, rows
+	}
+	header = slices.Clone(header)
+	rows = slices.Clone(rows)
+	for i, r := range rows {
+		rows[i] = slices.Clone(r)
 	}
 	for over := tableWidth(header, rows) - sc.width; over > 0; over = tableWidth(header, rows) - sc.width {
 		widest, width, next := -1, least, least
@@ -96,7 +111,7 @@ func narrow(header []string, rows [][]string, sc screen, columns ...int) {
 			}
 		}
 		if widest < 0 {
-			return
+			break
 		}
 		to := max(least, min(width-1, max(next, width-over)))
 		header[widest] = fit(header[widest], to)
@@ -104,6 +119,7 @@ func narrow(header []string, rows [][]string, sc screen, columns ...int) {
 			r[widest] = fit(r[widest], to)
 		}
 	}
+	return header, rows
 }
 
 func columnWidth(header string, rows [][]string, c int) int {

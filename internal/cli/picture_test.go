@@ -65,7 +65,7 @@ const (
 	margin, bar           = 18, 34
 )
 
-var palette = map[string]string{"33": "#e5c07b", "31": "#e06c75", "91": "#ff6b76", "36": "#56b6c2"}
+var palette = map[string]string{"33": "#e5c07b", "31": "#e06c75", "91": "#ff6b76", "36": "#56b6c2", "1": "#ffffff", "2": "#8b929e"}
 
 var escape = regexp.MustCompile("\x1b\\[([0-9;]*)m")
 

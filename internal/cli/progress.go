@@ -105,6 +105,9 @@ func (p *progress) reading(files func() source.Progress, events func() int64) fu
 func readingLine(f source.Progress, events int64, spent time.Duration) string {
 	parts := []string{fmt.Sprintf("reading  %s of %s", thousands(int64(f.Objects)), counted(int64(f.ObjectsTotal), "file"))}
 	known := f.BytesTotal > 0
+	if f.ObjectsTotal > 0 && f.Objects == f.ObjectsTotal {
+		return fmt.Sprintf("storing  %s from %s", counted(events, "event"), counted(int64(f.Objects), "file"))
+	}
 	if known {
 		parts = append(parts, fmt.Sprintf("%d %%", 100*min(f.Bytes, f.BytesTotal)/f.BytesTotal))
 	}

@@ -22,6 +22,8 @@ const (
 	maxRule = 70
 	maxWho  = 56
 	maxFrom = 48
+
+	leastRule = 28 // of the rule and the name; where that does not fit, alerts take several lines
 )
 
 // alertTable prints alerts, one a line. Where the terminal is too narrow for that, each takes a few lines.
@@ -35,30 +37,65 @@ func alertTable(w io.Writer, alerts []*event.Event, sc screen) {
 			short(who(a), maxWho), short(from(a), maxFrom), printable(why(a))}
 	}
 	header := []string{"TIME (UTC)", "SEVERITY", "RULE", "WHO", "FROM", "WHY"}
-	if sc.width > 0 && tableWidth(header, rows) > sc.width {
-		alertBlocks(w, rows, sc)
-		return
+	if !fits(header, rows, sc) {
+		_, narrow := narrowed(header, rows, sc, leastRule, 2, 3)
+		if !fits(header, narrow, sc) {
+			alertBlocks(w, rows, sc)
+			return
+		}
+		rows = narrow
 	}
 	writeTable(w, header, rows, sc.colour)
 }
 
 // alertBlocks prints each alert on lines of its own.
 func alertBlocks(w io.Writer, rows [][]string, sc screen) {
+	paint := func(s string, c ...text.Color) string {
+		if !sc.colour {
+			return s
+		}
+		return text.Colors(c).Sprint(s)
+	}
 	for i, r := range rows {
 		if i > 0 {
 			fmt.Fprintln(w)
 		}
-		severity := r[1]
-		if sc.colour {
-			severity = severityColour(severity).Sprint(severity)
+		for k, part := range wrapped(r[2], room(sc, len(r[0])+len(r[1])+4)) {
+			if k == 0 {
+				fmt.Fprintf(w, "%s  %s  %s\n", r[0], paint(r[1], severityColour(r[1])...), paint(part, text.Bold))
+			} else {
+				fmt.Fprintf(w, "%*s%s\n", len(r[0])+len(r[1])+4, "", paint(part, text.Bold))
+			}
 		}
-		fmt.Fprintf(w, "%s  %s  %s\n", r[0], severity, cut(r[2], room(sc, len(r[0])+len(r[1])+4)))
 		for k, title := range []string{"who ", "from", "why "} {
-			if value := r[3+k]; value != "" {
-				fmt.Fprintf(w, "  %s  %s\n", title, cut(value, room(sc, 8)))
+			for n, part := range wrapped(r[3+k], room(sc, 8)) {
+				if n > 0 {
+					title = "    "
+				}
+				fmt.Fprintf(w, "  %s  %s\n", paint(title, text.Faint), part)
 			}
 		}
 	}
+}
+
+// wrapped breaks s into lines of at most n cells, at blanks where there are some; 0: one line. An empty text has none.
+func wrapped(s string, n int) []string {
+	if s == "" {
+		return nil
+	}
+	if n == 0 {
+		return []string{s}
+	}
+	lines := strings.Split(text.WrapSoft(s, n), "\n")
+	for i := range lines {
+		lines[i] = strings.TrimRight(lines[i], " ")
+	}
+	return lines
+}
+
+// fits reports whether a table fits the screen.
+func fits(header []string, rows [][]string, sc screen) bool {
+	return sc.width == 0 || tableWidth(header, rows) <= sc.width
 }
 
 // tableWidth is the number of cells that a table takes.
