@@ -57,10 +57,10 @@ func ReadFile(name string) (*Rule, error) {
 	return Parse(name, data)
 }
 
-// Load reads the rules of files and of folders: of a folder every *.toml in it and below it, and every *.ndjson that begins
-// like an export, sorted by path. A file is an export if its name ends so (or in .json), else it holds one rule in TOML. A
-// file that is found twice is read once. What is wrong with one rule does not stop the others; of two rules with the same
-// rule_id the first is kept.
+// Load reads the rules of files and of folders: of a folder every *.toml in it and below it but those that hold tests
+// (TestSuffix), and every *.ndjson that begins like an export, sorted by path. A file is an export if its name ends so
+// (or in .json), else it holds one rule in TOML. A file that is found twice is read once. What is wrong with one rule does
+// not stop the others; of two rules with the same rule_id the first is kept.
 func Load(names ...string) Set {
 	l := loader{ids: map[string]string{}, read: map[string]bool{}}
 	for _, name := range names {
@@ -109,7 +109,7 @@ func (l *loader) folder(tree fs.FS, root string, title func(string) string) {
 			if d != nil && d.IsDir() {
 				return fs.SkipDir
 			}
-		case d.IsDir():
+		case d.IsDir(), strings.HasSuffix(p, TestSuffix):
 		case path.Ext(p) == ".toml" || path.Ext(p) == ".ndjson" && looksExported(tree, p):
 			found = true
 			l.once(tree, p, title(p))

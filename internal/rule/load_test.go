@@ -44,6 +44,7 @@ func TestLoad(t *testing.T) {
 	write("r/sub/c.toml", text("one"))
 	write("r/z.toml", text("two"))
 	write("r/notes.md", "notes")
+	write("r/b.test.toml", "tests of a rule are no rule")
 	write("r/large.toml", text("large")+"#"+strings.Repeat("x", rule.MaxFile))
 	write("other.rule", text("three"))
 	write("empty/notes.md", "")

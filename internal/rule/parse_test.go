@@ -90,3 +90,20 @@ func TestBrokenExports(t *testing.T) {
 		}
 	}
 }
+
+// The rule that the documentation shows is sound, and runs.
+func TestDocumentedRule(t *testing.T) {
+	page, err := os.ReadFile("../../docs/rules.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(page), "```toml\n")
+	text, _, found := strings.Cut(rest, "```\n")
+	r, err := rule.Parse("rules.md", []byte(text))
+	if !found || err != nil {
+		t.Fatalf("%v %s", found, diag.Of(err).Render())
+	}
+	if r.CannotRun != "" || r.Metadata.Maturity != "production" || len(r.Threat) != 1 {
+		t.Errorf("%s %+v", r.CannotRun, r)
+	}
+}
