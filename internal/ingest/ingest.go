@@ -30,7 +30,8 @@ import (
 type Options struct {
 	// Clock stamps the commits.
 	Clock func() time.Time
-	// BatchEvents and BatchBytes (of source records) are when a batch is committed; 0: 32,768 events, 48 MiB.
+	// BatchEvents (rejected records among them) and BatchBytes (of source records and dead letters) are when a batch is
+	// committed; 0: 32,768 events, 48 MiB.
 	BatchEvents int
 	BatchBytes  int
 	// Workers normalise; 0: one for each processor.
@@ -96,6 +97,7 @@ type Loader struct {
 	seen    atomic.Int64
 	account Account
 	batch   batch
+	letters letters
 	current *job
 }
 
@@ -226,11 +228,11 @@ func (l *Loader) work() {
 	}
 }
 
-// internalError is the reason of a record on which the normaliser itself failed.
+// internalError is the reason of a record on which the data set or an enricher itself failed.
 const internalError = "internal-error"
 
-// normalise makes one event, finished and enriched. A record that makes a normaliser panic is rejected like any other
-// bad one: one record must never end a load.
+// normalise makes one event, finished and enriched. A record on which that fails, by a panic or by an event that no store
+// can take, is rejected like any other bad one: one record must never end a load.
 func (l *Loader) normalise(raw event.Raw, counts *normalize.Counts) (e *event.Event, err error) {
 	defer func() {
 		if r := recover(); r != nil {
@@ -238,13 +240,24 @@ func (l *Loader) normalise(raw event.Raw, counts *normalize.Counts) (e *event.Ev
 		}
 	}()
 	if e, err = l.set.Normalize(raw, counts); err != nil {
+		if rejected := new(normalize.Rejected); !errors.As(err, &rejected) {
+			err = counts.Reject(internalError, err.Error()) // the others are counted
+		}
 		return nil, err
 	}
 	for _, enrich := range l.enrichers {
 		enrich(e)
 	}
 	l.set.Finish(e)
+	if _, timed := happened(e); !timed || e.ID == "" || e.Stream == "" {
+		return nil, counts.Reject(internalError, "an event without a time, an ID or a stream came out")
+	}
 	return e, nil
+}
+
+// happened is the @timestamp of e; false where there is none.
+func happened(e *event.Event) (time.Time, bool) {
+	return plan.TimeField{Primary: plan.Timestamp}.Of(e)
 }
 
 // commitAll gathers the jobs in order and commits batch by batch.
@@ -258,7 +271,7 @@ func (l *Loader) commitAll() {
 			return
 		}
 		l.note(j)
-		if len(l.batch.events) >= l.opt.BatchEvents || l.batch.bytes >= l.opt.BatchBytes {
+		if len(l.batch.events)+len(l.batch.dead) >= l.opt.BatchEvents || l.batch.bytes >= l.opt.BatchBytes {
 			if l.failed = l.commit(); l.failed != nil {
 				return
 			}
@@ -273,19 +286,22 @@ func (l *Loader) commitAll() {
 type batch struct {
 	events []*event.Event
 	dead   []store.RecordWrite
-	bytes  int
+	bytes  int // of source records and dead letters
 }
 
 func (l *Loader) note(j *job) {
 	l.batch.events = append(l.batch.events, j.events...)
-	l.batch.dead = append(l.batch.dead, j.dead...)
 	l.batch.bytes += j.bytes
+	for _, w := range j.dead {
+		l.batch.dead = append(l.batch.dead, l.letters.distinct(w))
+		l.batch.bytes += len(w.Data)
+	}
 	l.account.DuplicateKeys += j.counts.DuplicateKeys
 	for reason, n := range j.counts.Rejected {
 		l.account.Rejected[reason] += n
 	}
 	for _, e := range j.events {
-		if t, timed := (plan.TimeField{Primary: plan.Timestamp}).Of(e); timed {
+		if t, timed := happened(e); timed {
 			l.account.Span = l.account.Span.Include(t)
 		}
 	}
