@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"sort"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/tocsin-sec/tocsin/internal/expr"
@@ -12,8 +13,10 @@ import (
 	"github.com/tocsin-sec/tocsin/internal/store"
 )
 
-// tally counts what random plans were and came to.
+// tally counts what random plans were and came to. It is safe for concurrent use.
 type tally struct {
+	mu sync.Mutex
+
 	plans, sets, events, rows int
 
 	nonEmpty int            // plans that gave rows
@@ -27,7 +30,16 @@ type tally struct {
 
 func newTally() *tally { return &tally{nodes: map[string]int{}, apart: map[string]int{}} }
 
+func (c *tally) addSet(events int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.sets++
+	c.events += events
+}
+
 func (c *tally) add(r result) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.plans++
 	c.rows += r.rows
 	if r.whole {
@@ -51,7 +63,7 @@ func (c *tally) add(r result) {
 
 // addConditions looks at which conditions of the plan's filters tell the rows before them apart.
 func (c *tally) addConditions(q store.Querier, p plan.Node, at store.Snapshot) {
-	c.looked++
+	apart := map[string]int{}
 	for n := p; n != nil; n = plan.Input(n) {
 		f, ok := n.(plan.Filter)
 		if !ok {
@@ -67,9 +79,15 @@ func (c *tally) addConditions(q store.Querier, p plan.Node, at store.Snapshot) {
 				outcomes[expr.Eval(leaf, e)] = true
 			}
 			if outcomes[expr.True] && (outcomes[expr.False] || outcomes[expr.Null]) {
-				c.apart[nameOf(leaf)]++
+				apart[nameOf(leaf)]++
 			}
 		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.looked++
+	for name, n := range apart {
+		c.apart[name] += n
 	}
 }
 
