@@ -99,7 +99,7 @@ func Dotted(path string) bool {
 // Raised reports whether the source is an alert that the rule with this UUID raised, or that rests on one: alerting on
 // it again would go round in a circle.
 func Raised(source *event.Event, ruleUUID string) bool {
-	for _, path := range []string{"kibana.alert.ancestors.rule", "kibana.alert.rule.uuid"} {
+	for _, path := range RaisedPaths() {
 		for _, v := range source.Values(path) {
 			if v.Text() == ruleUUID {
 				return true
@@ -108,6 +108,9 @@ func Raised(source *event.Event, ruleUUID string) bool {
 	}
 	return false
 }
+
+// RaisedPaths are the paths that Raised reads.
+func RaisedPaths() []string { return []string{"kibana.alert.ancestors.rule", "kibana.alert.rule.uuid"} }
 
 // ancestry returns what the alert descends from, the source last, and its depth (§4.3).
 func ancestry(source *event.Event) (line []event.Value, depth int64) {

@@ -4,9 +4,11 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/tocsin-sec/tocsin/internal/alert"
 	"github.com/tocsin-sec/tocsin/internal/diag"
 	"github.com/tocsin-sec/tocsin/internal/event"
 	"github.com/tocsin-sec/tocsin/internal/expr"
@@ -35,6 +37,7 @@ type Program struct {
 	lower    func(now time.Time) (expr.Cond, error) // nil where the query does not hold date math
 	fixed    expr.Cond                              // the query, where it does not hold date math
 	fields   []expr.Field                           // the new-terms fields
+	reads    []string                               // the paths that Run reads of every candidate; nil: all of it
 }
 
 // Compile makes a Program of r, whose fields mean what the resolver says. The error is a diag.List with everything that
@@ -75,8 +78,32 @@ func Compile(r *rule.Rule, resolver plan.Resolver) (*Program, error) {
 	if err := found.Err(); err != nil {
 		return nil, err
 	}
+	if len(p.fields) > 0 {
+		p.reads = p.pathsRead()
+	}
 	return p, nil
 }
+
+// pathsRead are the paths that a new-terms rule reads of every candidate; nil where its query reads the whole event.
+func (p *Program) pathsRead() []string {
+	cond, err := p.cond(anyTime)
+	if err != nil {
+		return nil
+	}
+	paths, whole := expr.Paths(cond)
+	if whole {
+		return nil
+	}
+	paths = slices.Concat(paths, p.Time.Paths(), []string{plan.Timestamp}, alert.RaisedPaths())
+	for _, f := range p.fields {
+		paths = append(paths, f.Path)
+	}
+	slices.Sort(paths)
+	return slices.Compact(paths)
+}
+
+// anyTime does to find what is wrong with a query, and which fields it reads.
+var anyTime = time.Unix(0, 0).UTC()
 
 // query reads the rule's query.
 func (p *Program) query(resolver plan.Resolver) error {
@@ -87,8 +114,7 @@ func (p *Program) query(resolver plan.Resolver) error {
 	lower := func(now time.Time) (expr.Cond, error) {
 		return kql.Lower(n, kql.Options{Resolver: resolver, Now: now})
 	}
-	// Any time does to find what is wrong with the query.
-	cond, err := lower(time.Unix(0, 0).UTC())
+	cond, err := lower(anyTime)
 	if err != nil {
 		return err
 	}
@@ -153,9 +179,11 @@ func (p *Program) sightings(cond expr.Cond) sighting.Program {
 	return sighting.Program{Streams: p.Streams(), Cond: cond, Fields: p.fields, Time: p.Time}
 }
 
-// Candidates is the plan of every event within span that can match in a window, oldest first: what a replay fetches
-// once. Running over these events alone gives the same as running over all.
-func (p *Program) Candidates(span window.Span) plan.Node { return p.oldestFirst(p.candidates(span)) }
+// Candidates is the plan of every event within span that can match in a window, oldest first, with what Run reads of
+// them: what a replay fetches once. Running over these events alone gives the same as running over all.
+func (p *Program) Candidates(span window.Span) plan.Node {
+	return p.narrowed(p.oldestFirst(p.candidates(span)))
+}
 
 // CandidateTimes is the plan of the same events, in any order, with nothing but what tells their time.
 func (p *Program) CandidateTimes(span window.Span) plan.Node {
@@ -183,13 +211,22 @@ func (p *Program) oldestFirst(cond expr.Cond) plan.Node {
 	return plan.Sort{Keys: keys, In: plan.Filter{Cond: cond, In: plan.Scan{Streams: p.Streams()}}}
 }
 
-// matches is the plan of the events of a window that match, oldest first.
-func (p *Program) matches(w window.Window) (plan.Node, error) {
-	cond, err := p.cond(w.Slot)
-	if err != nil {
-		return nil, fmt.Errorf("read the query at %s: %w", event.FormatTime(w.Slot), err)
+// narrowed leaves of the rows of n what Run reads: whole events make wide rows, and of a new-terms rule few events are
+// ever alerted on.
+func (p *Program) narrowed(n plan.Node) plan.Node {
+	if p.reads == nil {
+		return n
 	}
-	return p.oldestFirst(expr.All(p.Time.Within(w.From, w.To), cond)), nil
+	return plan.Project{Paths: p.reads, In: n}
+}
+
+// matches is the plan of the events in [from, to] that match in the run at now, oldest first and whole.
+func (p *Program) matches(now, from, to time.Time) (plan.Node, error) {
+	cond, err := p.cond(now)
+	if err != nil {
+		return nil, fmt.Errorf("read the query at %s: %w", event.FormatTime(now), err)
+	}
+	return p.oldestFirst(expr.All(p.Time.Within(from, to), cond)), nil
 }
 
 // OnAlerts reports whether the rule reads alerts.

@@ -2,6 +2,9 @@ package detect
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"slices"
 	"time"
 
 	"github.com/tocsin-sec/tocsin/internal/alert"
@@ -38,7 +41,7 @@ func (p *Program) memory(w window.Window, env Env) (memory, error) {
 // held is a tuple of the window with the first event that holds it.
 type held struct {
 	sighting.Occurrence
-	source *event.Event
+	source *event.Event // first what the program reads of it, then all
 	at     time.Time
 }
 
@@ -76,6 +79,9 @@ func (newTerms) run(ctx context.Context, p *Program, w window.Window, env Env) (
 	}
 	earlier, err := past.Before(ctx, tuplesOf(fresh), w.History)
 	if err != nil {
+		return result, err
+	}
+	if err := p.fill(ctx, w, env, fresh); err != nil {
 		return result, err
 	}
 	for _, f := range fresh {
@@ -126,11 +132,11 @@ func before(w window.Window) sighting.Span {
 // heldIn returns the tuples that events of the window hold, each with the first of these events, in order of that
 // event's time, stream, ID and values; and the number of events.
 func (p *Program) heldIn(ctx context.Context, w window.Window, env Env) ([]held, int, error) {
-	node, err := p.matches(w)
+	node, err := p.matches(w.Slot, w.From, w.To)
 	if err != nil {
 		return nil, 0, err
 	}
-	rows, err := exec.Query(ctx, env.Events, node, env.At)
+	rows, err := exec.Query(ctx, env.Events, p.narrowed(node), env.At)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -157,4 +163,60 @@ func (p *Program) heldIn(ctx context.Context, w window.Window, env Env) ([]held,
 		}
 	}
 	return found, candidates, rows.Err()
+}
+
+// fewTimes is for how many instants fill asks one by one.
+const fewTimes = 4
+
+// fill puts the whole events in place of what was read of them.
+func (p *Program) fill(ctx context.Context, w window.Window, env Env, fresh []held) error {
+	if p.reads == nil {
+		return nil
+	}
+	type document struct{ stream, id string }
+	missing := map[document][]*held{} // one event may hold several tuples
+	var times []time.Time
+	for i := range fresh {
+		f := &fresh[i]
+		d := document{f.source.Stream, f.source.ID}
+		if missing[d] == nil {
+			times = append(times, f.at)
+		}
+		missing[d] = append(missing[d], f)
+	}
+	slices.SortFunc(times, time.Time.Compare)
+	times = slices.CompactFunc(times, time.Time.Equal)
+	var spans []window.Span
+	if len(times) > fewTimes {
+		spans = append(spans, window.Span{From: times[0], To: times[len(times)-1]})
+	} else {
+		for _, t := range times {
+			spans = append(spans, window.Span{From: t, To: t})
+		}
+	}
+	for _, span := range spans {
+		node, err := p.matches(w.Slot, span.From, span.To)
+		if err != nil {
+			return err
+		}
+		rows, err := exec.Query(ctx, env.Store, node, env.At)
+		if err != nil {
+			return err
+		}
+		for rows.Next() {
+			e := rows.Event()
+			d := document{e.Stream, e.ID}
+			for _, f := range missing[d] {
+				f.source = e
+			}
+			delete(missing, d)
+		}
+		if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+			return err
+		}
+	}
+	for d := range missing {
+		return fmt.Errorf("event %s of %s is gone", d.id, d.stream)
+	}
+	return nil
 }

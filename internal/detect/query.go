@@ -13,7 +13,7 @@ type query struct{}
 
 func (query) run(ctx context.Context, p *Program, w window.Window, env Env) (Result, error) {
 	var result Result
-	node, err := p.matches(w)
+	node, err := p.matches(w.Slot, w.From, w.To)
 	if err != nil {
 		return result, err
 	}

@@ -79,7 +79,7 @@ func openDuck(t testing.TB) store.Store {
 }
 
 // ingestFiles loads CloudTrail files as a scan does.
-func ingestFiles(t *testing.T, db store.Store, now func() time.Time, paths ...string) {
+func ingestFiles(t testing.TB, db store.Store, now func() time.Time, paths ...string) {
 	t.Helper()
 	reader, err := file.Open(ctx, paths, nil)
 	if err != nil {

@@ -1,0 +1,61 @@
+package replay_test
+
+import (
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/tocsin-sec/tocsin/internal/demo"
+	"github.com/tocsin-sec/tocsin/internal/detect"
+	"github.com/tocsin-sec/tocsin/internal/replay"
+	"github.com/tocsin-sec/tocsin/internal/rule"
+	"github.com/tocsin-sec/tocsin/internal/store"
+	"github.com/tocsin-sec/tocsin/internal/store/mem"
+	"github.com/tocsin-sec/tocsin/rules"
+)
+
+// BenchmarkReplay is the replay of the bundled rules over the demo's 20 days: the first one, which runs every window, and
+// one with nothing to do.
+func BenchmarkReplay(b *testing.B) {
+	dir := filepath.Join(b.TempDir(), "archive")
+	truth, err := demo.Write(dir, demo.Bundled())
+	if err != nil {
+		b.Fatal(err)
+	}
+	var programs []*detect.Program
+	for _, r := range rule.LoadFS(rules.FS).Rules {
+		p, err := detect.Compile(r, catalogue{})
+		if err != nil {
+			b.Fatal(err)
+		}
+		programs = append(programs, p)
+	}
+	for name, open := range map[string]func() store.Store{
+		"mem":  func() store.Store { return mem.New(declaredType) },
+		"duck": func() store.Store { return openDuck(b) },
+	} {
+		b.Run(name, func(b *testing.B) {
+			var first, again time.Duration
+			var windows, alerts int
+			for range b.N {
+				b.StopTimer()
+				db, now := open(), clock()
+				ingestFiles(b, db, now, dir)
+				b.StartTimer()
+				report := run(b, db, now, replay.Options{From: truth.RulesFrom.AddDate(0, 0, -14)}, programs...)
+				first += b.Elapsed() - first - again
+				alerts = len(report.Alerts)
+				for _, r := range report.Rules {
+					windows += int(r.Windows)
+				}
+				run(b, db, now, replay.Options{From: truth.RulesFrom.AddDate(0, 0, -14)}, programs...)
+				again += b.Elapsed() - first - again
+			}
+			b.ReportMetric(float64(first.Milliseconds())/float64(b.N), "ms/first")
+			b.ReportMetric(float64(again.Milliseconds())/float64(b.N), "ms/again")
+			b.ReportMetric(float64(windows)/float64(b.N), "windows")
+			b.ReportMetric(float64(alerts), "alerts")
+			b.ReportMetric(0, "ns/op")
+		})
+	}
+}
