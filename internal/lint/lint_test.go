@@ -144,6 +144,7 @@ func TestFindings(t *testing.T) {
 	f("from = 'now-6m'\ntimestamp_override = 'event.ingested'")
 	f("from = 'now-6m'\ninterval = '1m'")
 	f("from = 'now-5m'", "LINT0102 'now-5m': windows of 5m every 5m touch and do not overlap: what arrives late is missed")
+	f("from = 'now-5m'\ntimestamp_override = '@timestamp'", "LINT0102 'now-5m': windows of 5m every 5m touch and do not overlap: what arrives late is missed")
 	f("from = 'now-10m'\nto = 'now-8m'", "LINT0102 'now-10m': windows of 2m every 5m leave 3m out each time")
 	f("from = '2026-01-01T00:00:00Z'")
 	f("from = 'now-1d/d'\ninterval = '1h'")

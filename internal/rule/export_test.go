@@ -205,3 +205,41 @@ func TestLocate(t *testing.T) {
 	f("x.toml", file+"\"\"\"\na \\\n   b wrong\\\n  x\"\"\"", "wrong", "x.toml:10:6: m\n  10 |    b wrong\\\n     |      ^^^^^\n")
 	f("x.toml", file+"'wrong'\r\n", "wrong", "x.toml:8:10: m\n  8 | query = 'wrong'\n    |          ^^^^^\n")
 }
+
+// Lines that are made to cost time or memory are only an error, and the others are read.
+func TestHostileExport(t *testing.T) {
+	const good = `{"rule_id":"good","name":"n","description":"d","type":"query","severity":"low","risk_score":0}`
+	const head = `{"rule_id":"bad","name":"n","description":"d","type":"query","severity":"low","risk_score":0,"meta":{"a":`
+	for name, line := range map[string]string{
+		"deep lists":      head + strings.Repeat("[", 100_000) + strings.Repeat("]", 100_000) + "}}",
+		"deep objects":    head + strings.Repeat(`{"a":`, 100_000) + "1" + strings.Repeat("}", 100_000) + "}}",
+		"open lists":      head + strings.Repeat("[", 2_000_000),
+		"many values":     head + "[" + strings.Repeat("[],", 1_000_000) + "0]}}",
+		"many keys":       strings.TrimSuffix(good, "}") + strings.Repeat(`,"k`, 1) + strings.Repeat("x", 3_000_000) + `":1}`,
+		"a long line":     head + `"` + strings.Repeat("x", rule.MaxLine) + `"}}`,
+		"zeros":           strings.Repeat("\x00", 1_000_000),
+		"a huge number":   head + strings.Repeat("9", 1_000_000) + "}}",
+		"bad UTF-8":       head + "\"\xff\"}}",
+		"half a pair":     strings.Replace(good, `"n"`, `"\ud800"`, 1),
+		"a key of zeros":  strings.Replace(good, `"name"`, `"\u0000name"`, 1),
+		"unknown letters": strings.TrimSuffix(good, "}") + `,"\ud83d\ude00":1}`,
+	} {
+		e, problems := rule.ParseExport("x", []byte(line+"\n"+good))
+		if len(problems) == 0 || len(problems) > 2 || problems.Err() == nil {
+			t.Errorf("%s: %d diagnostics", name, len(problems))
+		}
+		if len(e.Lines) != 1 || e.Lines[0].Number != 2 {
+			t.Errorf("%s: the line beside it was not read", name)
+		}
+		sound(t, problems)
+	}
+	// Not every line of a file that is no export at all is told.
+	_, problems := rule.ParseExport("x", []byte(strings.Repeat("no\n", 100_000)))
+	if len(problems) > 1010 {
+		t.Errorf("%d diagnostics", len(problems))
+	}
+	e, problems := rule.ParseExport("x", []byte(strings.Repeat(good+"\n", rule.MaxRules+5)))
+	if len(e.Rules()) != rule.MaxRules || len(problems) != 1 || problems[0].Code != "RULE0002" {
+		t.Errorf("%d rules, %d diagnostics", len(e.Rules()), len(problems))
+	}
+}

@@ -17,7 +17,7 @@ import (
 // The greatest size of a file with one rule, of an export and of one line in it, in bytes.
 const (
 	MaxFile   = 4 << 20
-	MaxExport = 128 << 20
+	MaxExport = 64 << 20
 	MaxLine   = MaxFile
 )
 
