@@ -12,6 +12,7 @@ import (
 	"github.com/tocsin-sec/tocsin/internal/diag"
 	"github.com/tocsin-sec/tocsin/internal/event"
 	"github.com/tocsin-sec/tocsin/internal/expr"
+	"github.com/tocsin-sec/tocsin/internal/lang/filter"
 	"github.com/tocsin-sec/tocsin/internal/lang/kql"
 	"github.com/tocsin-sec/tocsin/internal/plan"
 	"github.com/tocsin-sec/tocsin/internal/rule"
@@ -61,7 +62,7 @@ func Compile(r *rule.Rule, resolver plan.Resolver) (*Program, error) {
 		bad(CodeNoWindow, "", "%v", err)
 	}
 	if err := p.query(resolver); err != nil {
-		found = append(found, r.Locate(diag.Of(err))...)
+		found = append(found, diag.Of(err)...)
 	}
 	for _, name := range r.NewTermsFields {
 		f, _ := resolver.Field(name)
@@ -105,20 +106,37 @@ func (p *Program) pathsRead() []string {
 // anyTime does to find what is wrong with a query, and which fields it reads.
 var anyTime = time.Unix(0, 0).UTC()
 
-// query reads the rule's query.
+// query reads the rule's query and its filters, which must hold besides. The error has its places in the rule's file.
 func (p *Program) query(resolver plan.Resolver) error {
-	n, err := kql.Parse(p.Rule.Query)
+	r := p.Rule
+	var found diag.List
+	n, err := kql.Parse(r.Query)
 	if err != nil {
-		return err
+		found = append(found, r.Locate(diag.Of(err))...)
+	}
+	filters, err := filter.Parse(r.Filters, filter.Options{Locate: r.Locator().Below("filters")})
+	if err != nil {
+		found = append(found, diag.Of(err)...)
+	}
+	if found.Err() != nil {
+		return found
 	}
 	lower := func(now time.Time) (expr.Cond, error) {
-		return kql.Lower(n, kql.Options{Resolver: resolver, Now: now})
+		query, err := kql.Lower(n, kql.Options{Resolver: resolver, Now: now})
+		if err != nil {
+			return nil, r.Locate(diag.Of(err))
+		}
+		rest, err := filter.Lower(filters, resolver, now)
+		if err != nil {
+			return nil, err
+		}
+		return expr.All(query, rest), nil
 	}
 	cond, err := lower(anyTime)
 	if err != nil {
 		return err
 	}
-	if kql.UsesNow(n) {
+	if kql.UsesNow(n) || filter.UsesNow(filters) {
 		p.lower = lower
 		return nil
 	}
@@ -148,7 +166,7 @@ func (p *Program) ID() string {
 	h := sha256.New()
 	r := p.Rule
 	fmt.Fprintf(h, "%q %q %q %q %q %q %d\n", r.RuleID, r.Type, r.From, r.To, r.Interval, r.HistoryWindowStart, r.MaxSignals)
-	cond := "date math: " + r.Query
+	cond := "date math: " + r.Query + string(event.List(r.Filters...).AppendJSON(nil))
 	if p.fixed != nil {
 		cond = expr.String(p.fixed)
 	}

@@ -117,11 +117,12 @@ type snapshot struct {
 	db       store.Store
 	at       store.Snapshot
 	landings []store.Landing
-	spans    map[string]window.Span // of the data, by streams and time field
+	streams  map[string][]store.Stream // by patterns
+	spans    map[string]window.Span    // of the data, by patterns and time field
 }
 
 func openSnapshot(ctx context.Context, db store.Store) (*snapshot, error) {
-	s := &snapshot{db: db, spans: map[string]window.Span{}}
+	s := &snapshot{db: db, streams: map[string][]store.Stream{}, spans: map[string]window.Span{}}
 	var err error
 	if s.at, err = db.Latest(ctx); err != nil {
 		return nil, fmt.Errorf("replay: %w", err)
@@ -132,9 +133,26 @@ func openSnapshot(ctx context.Context, db store.Store) (*snapshot, error) {
 	return s, nil
 }
 
+// patterns names the streams of p.
+func patterns(p *detect.Program) string { return fmt.Sprintf("%q %t", p.Streams(), p.Streams() == nil) }
+
+// streamsOf returns the streams that p reads.
+func (s *snapshot) streamsOf(ctx context.Context, p *detect.Program) ([]store.Stream, error) {
+	key := patterns(p)
+	if streams, known := s.streams[key]; known {
+		return streams, nil
+	}
+	streams, err := s.db.Streams(ctx, p.Streams())
+	if err != nil {
+		return nil, err
+	}
+	s.streams[key] = streams
+	return streams, nil
+}
+
 // span is where the data of p's streams lie, in its time field.
 func (s *snapshot) span(ctx context.Context, p *detect.Program) (window.Span, error) {
-	key := fmt.Sprintf("%q %t %q", p.Streams(), p.Streams() == nil, p.Time.Paths())
+	key := fmt.Sprintf("%s %q", patterns(p), p.Time.Paths())
 	if span, known := s.spans[key]; known {
 		return span, nil
 	}

@@ -58,7 +58,7 @@ func (e *refusedError) Unwrap() error { return e.err }
 
 // windows runs the windows that are left, and leaves the last of what they found to flush.
 func (r *runner) windows(ctx context.Context) error {
-	streams, err := r.db.Streams(ctx, r.p.Streams())
+	streams, err := r.streamsOf(ctx, r.p)
 	if err != nil {
 		return err
 	}
