@@ -3,6 +3,7 @@ package lint
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/tocsin-sec/tocsin/internal/attack"
@@ -59,6 +60,9 @@ func retiredAttack(s *subject) diag.List {
 		if !known || len(now) == 1 && now[0] == p.id {
 			continue
 		}
+		if s.names(now) {
+			continue // a rule may speak to both releases
+		}
 		hint := "nothing took its place"
 		if len(now) > 0 {
 			hint = "write " + strings.Join(withNames(now), " or ")
@@ -66,6 +70,11 @@ func retiredAttack(s *subject) diag.List {
 		out = append(out, s.at(p.key, p.key, fmt.Sprintf("%s (%s) is retired in ATT&CK %s", p.id, p.name, attack.Current), hint))
 	}
 	return out
+}
+
+// names reports whether the rule names one of the IDs of techniques.
+func (s *subject) names(ids []string) bool {
+	return slices.ContainsFunc(s.ids(), func(p placed) bool { return slices.Contains(ids, p.id) })
 }
 
 // withNames puts their names behind IDs.

@@ -9,6 +9,7 @@ import (
 	"github.com/tocsin-sec/tocsin/internal/ecs"
 	"github.com/tocsin-sec/tocsin/internal/event"
 	"github.com/tocsin-sec/tocsin/internal/expr"
+	"github.com/tocsin-sec/tocsin/internal/lang/filter"
 	"github.com/tocsin-sec/tocsin/internal/lang/kql"
 )
 
@@ -66,6 +67,16 @@ func unknownFields(s *subject) diag.List {
 			}
 		}
 		out = append(out, s.in(q, found)...)
+	}
+	for _, f := range filters(s.rule) {
+		if n, err := f.parse(s.places); err == nil {
+			for _, d := range filter.Check(n, s.fields) {
+				if d.Code == filter.CodeUnknownField {
+					d.Severity = diag.Note // it does not say which field: a family cannot be told
+					out = append(out, d)
+				}
+			}
+		}
 	}
 	for _, n := range append(s.grouping(), s.read()...) {
 		if _, ok := s.fields.Field(n.field); ok || strings.HasPrefix(n.field, "Esql.") {
@@ -155,6 +166,15 @@ func habits(s *subject) diag.List {
 			}
 		}
 		out = append(out, s.in(q, found)...)
+	}
+	for _, f := range filters(s.rule) {
+		if n, err := f.parse(s.places); err == nil {
+			for _, d := range filter.Check(n, s.fields) {
+				if d.Code != filter.CodeUnknownField {
+					out = append(out, d)
+				}
+			}
+		}
 	}
 	return out
 }

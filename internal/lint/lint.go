@@ -15,7 +15,9 @@ import (
 	"time"
 
 	"github.com/tocsin-sec/tocsin/internal/diag"
+	"github.com/tocsin-sec/tocsin/internal/event"
 	"github.com/tocsin-sec/tocsin/internal/expr"
+	"github.com/tocsin-sec/tocsin/internal/lang/filter"
 	"github.com/tocsin-sec/tocsin/internal/lang/kql"
 	"github.com/tocsin-sec/tocsin/internal/plan"
 	"github.com/tocsin-sec/tocsin/internal/rule"
@@ -53,8 +55,8 @@ func Run(r *rule.Rule, fields plan.Resolver) diag.List {
 	return out
 }
 
-// Query returns what is wrong with the queries of r, in the order of its text: errors where one cannot be used, warnings
-// where it most likely does not mean what its author thinks. Only KQL is looked at.
+// Query returns what is wrong with the queries and filters of r, in the order of its text: errors where one cannot be used,
+// warnings where it most likely does not mean what its author thinks. Of the languages only KQL is looked at.
 func Query(r *rule.Rule, fields plan.Resolver) diag.List {
 	var out diag.List
 	places := r.Locator()
@@ -65,6 +67,17 @@ func Query(r *rule.Rule, fields plan.Resolver) diag.List {
 			continue
 		}
 		out = append(out, places.In(q.key, weigh(kql.Check(n, fields), fields))...)
+	}
+	for _, f := range filters(r) {
+		n, err := f.parse(places)
+		if err == nil {
+			_, err = filter.Lower(n, fields, sampleTime)
+		}
+		if err != nil {
+			out = append(out, diag.Of(err)...)
+			continue
+		}
+		out = append(out, filter.Check(n, fields)...)
 	}
 	out.Sort()
 	return out
@@ -100,6 +113,28 @@ func queries(r *rule.Rule) []query {
 		out = append(out, query{"threat_query", m.Query})
 	}
 	return out
+}
+
+// filterList is the filters that stand at a key.
+type filterList struct {
+	key     string
+	filters []event.Value
+}
+
+// filters are the lists of filters that r has.
+func filters(r *rule.Rule) []filterList {
+	var out []filterList
+	if len(r.Filters) > 0 {
+		out = append(out, filterList{"filters", r.Filters})
+	}
+	if m := r.ThreatMatch; m != nil && len(m.Filters) > 0 {
+		out = append(out, filterList{"threat_filters", m.Filters})
+	}
+	return out
+}
+
+func (f filterList) parse(places *rule.Locator) (filter.Node, error) {
+	return filter.Parse(f.filters, filter.Options{Name: f.key, Locate: places.Below(f.key)})
 }
 
 // sampleTime is a now for windows and queries with date math.

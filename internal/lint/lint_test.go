@@ -187,7 +187,25 @@ func TestFindings(t *testing.T) {
 	never("user.name : x and not (event.action : a and event.action : b)", "event.action : a and event.action : b")
 	never("event.outcome : success and (user.name : a or user.name : b) and not user.name : c")
 	f("query = 'source.port : 1.5'", "LINT0204 1.5: source.port holds whole numbers: none equals 1.5")
+	f("query = 'event.action : a'\nfilters = [{ query = { exists = { field = 'user.name' } } }, { query = { term = { 'event.action' = 'b' } } }]",
+		"LINT0204 [{ query = { exists = { field = 'user.name' } } }, { query = { term = { 'event.action' = 'b' } } }]: with the query and the filters before it, no event can fulfil this filter")
+	f("filters = [{ meta = { negate = true }, query = { match_all = {} } }]",
+		"LINT0204 [{ meta = { negate = true }, query = { match_all = {} } }]: no event can fulfil this filter")
+	f(`filters = [{ query = { wildcard = { 'file.path' = 'C:\Windows\*' } } }]`,
+		`LINT0205 'C:\Windows\*': filters[0].query.wildcard["file.path"]: in the pattern \W means W`)
+	f("filters = [{ query = { term = { 'event.acton' = 'b' } } }]",
+		"LINT0201 'b': filters[0].query.term[\"event.acton\"]: the field event.acton is not declared: it is read as a keyword")
 	// ATT&CK, risk.
+	place := func(ids ...string) string {
+		lines := "[[rule.threat]]\nframework = 'MITRE ATT&CK'\ntactic = { id = 'TA0005', name = 'n', reference = 'r' }\n"
+		for _, id := range ids {
+			lines += "[[rule.threat.technique]]\nid = '" + id + "'\nname = 'n'\nreference = 'r'\n"
+		}
+		return lines
+	}
+	f(place("T1562"), "LINT0302 'T1562': T1562 (n) is retired in ATT&CK 19")
+	f(place("T1562", "T1685")) // a rule may speak to both releases
+	f(place("T0001"), `LINT0303 'T0001': "T0001" is no ID of ATT&CK`)
 	f("severity = 'medium'", "LINT0304 21: a risk score of 21 does not go with the severity medium")
 	f("severity = 'high'\nrisk_score = 74", "LINT0304 74: a risk score of 74 does not go with the severity high")
 	f("severity = 'medium'\nrisk_score = 22")
@@ -230,6 +248,10 @@ func TestQuery(t *testing.T) {
 	f(`query = "user.name : \"a\" and source.ip : \"b\""`, `error KQL0305 ".ip : " \"b\"`)
 	f("query = 'user.nam : x'", `warning KQL0201 "ry = '" user.nam`)
 	f("type = 'eql'\nlanguage = 'eql'\nquery = 'any where ('") // no KQL
+	f("filters = [{ query = { exists = { field = 'user.name' } } }, { meta = { negate = true }, query = { term = { 'user.name' = 'x' } } }]")
+	f("filters = [{ query = { ids = { values = ['1'] } } }]", `error FLT0103 "ids = " { values = ['1'] }`)
+	f("filters = [{ query = { term = { 'source.port' = 'x' } } }]", `error FLT0301 "rt' = " 'x'`)
+	f("filters = [{ query = { term = { 'user.nam' = 'x' } } }]", `warning FLT0201 "am' = " 'x'`)
 	f(`type = "threat_match"
 threat_query = "source.ip : \"x\""
 threat_index = ["ti-*"]

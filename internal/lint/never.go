@@ -1,9 +1,12 @@
 package lint
 
 import (
+	"fmt"
+
 	"github.com/tocsin-sec/tocsin/internal/diag"
 	"github.com/tocsin-sec/tocsin/internal/event"
 	"github.com/tocsin-sec/tocsin/internal/expr"
+	"github.com/tocsin-sec/tocsin/internal/lang/filter"
 	"github.com/tocsin-sec/tocsin/internal/lang/kql"
 )
 
@@ -28,6 +31,41 @@ func neverTrue(s *subject) diag.List {
 			s.contradictions(q.node, &found)
 		}
 		out = append(out, s.in(q, found)...)
+	}
+	return append(out, s.filtersNeverTrue()...)
+}
+
+// filtersNeverTrue are the filters that no event fulfils, be it alone or together with the query or the filters before.
+func (s *subject) filtersNeverTrue() diag.List {
+	var out diag.List
+	conds := map[string]expr.Cond{} // of the query that each list of filters goes with
+	for _, q := range s.queries {
+		if c, err := kql.Lower(q.node, kql.Options{Resolver: s.fields, Now: sampleTime}); err == nil && !never(c) && !namesUnfit(q.node) {
+			conds[map[string]string{"query": "filters", "threat_query": "threat_filters"}[q.key]] = c
+		}
+	}
+	for _, list := range filters(s.rule) {
+		for i, f := range list.filters {
+			n, err := filterList{list.key, []event.Value{f}}.parse(s.places)
+			if err != nil {
+				continue
+			}
+			c, err := filter.Lower(n, s.fields, sampleTime)
+			if err != nil {
+				continue
+			}
+			all := expr.All(conds[list.key], c)
+			message := "with the query and the filters before it, no event can fulfil this filter"
+			switch {
+			case never(c):
+				message = "no event can fulfil this filter"
+			case !never(all):
+				conds[list.key] = all
+				continue
+			}
+			key := fmt.Sprintf("%s.%d", list.key, i)
+			out = append(out, s.at(key, key, message, "two conditions exclude each other"))
+		}
 	}
 	return out
 }

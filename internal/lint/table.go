@@ -94,7 +94,7 @@ reference = "https://attack.mitre.org/tactics/TA0007/"`,
 	{
 		Code: "LINT0302", Name: "retired-attack", Severity: diag.Warning, find: retiredAttack,
 		Title: "an ID that ATT&CK has retired",
-		About: "Rules are written against the release of their day. An ID that release 19 no longer has leads nowhere on the site of ATT&CK, and overviews by technique leave the rule out.",
+		About: "Rules are written against the release of their day. An ID that release 19 no longer has leads nowhere on the site of ATT&CK, and overviews by technique leave the rule out. A rule that names what took its place as well speaks to both releases.",
 		Before: `[[rule.threat]]
 framework = "MITRE ATT&CK"
 [[rule.threat.technique]]

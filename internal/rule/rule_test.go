@@ -155,7 +155,7 @@ func TestCannotRun(t *testing.T) {
 	f("type='query'\nenabled=false", "the file switches the rule off (enabled = false)")
 	f("type='query'\nlanguage='lucene'\ndata_view_id='d'", "language lucene cannot run yet; data_view_id cannot be looked up yet")
 	f("type='query'\nsaved_id='s'", "saved_id cannot be looked up yet")
-	f("type='query'\nfilters=[{meta={negate=true}}]", "filters cannot be applied yet")
+	f("type='query'\nfilters=[{meta={negate=true}}]", "")
 	f("type='query'\nfilters=[]\nexceptions_list=[]", "")
 	f("type='query'\nalert_suppression={group_by=['a']}", "alert_suppression cannot be applied yet")
 	f("type='query'\nexceptions_list=[{list_id='mine',type='detection'}]", "exceptions_list mine cannot be applied yet")

@@ -42,6 +42,32 @@ func (l *Locator) At(key string) (span diag.Span, text string) {
 	return t.valueAt(strings.ReplaceAll(key, ".", "\x00")), l.rule.source.text
 }
 
+// Path is At for a way of keys and indexes that may hold dots themselves; where it leads further than the text is followed,
+// it is the place of the nearest value on the way.
+func (l *Locator) Path(steps ...string) (span diag.Span, text string) {
+	path := l.root()
+	found := l.all()[path].key
+	for _, step := range steps {
+		path = join(path, step)
+		p, ok := l.all()[path]
+		if !ok {
+			break
+		}
+		found = p.value
+	}
+	return found, l.rule.source.text
+}
+
+// Below returns a function that says where what lies below a key stands, by the way of keys and indexes that leads to it:
+// a diagnostic with File, Text and Span set. Filters are located so.
+func (l *Locator) Below(key string) func(steps []string) diag.Diagnostic {
+	return func(steps []string) diag.Diagnostic {
+		d := diag.Diagnostic{File: l.rule.File}
+		d.Span, d.Text = l.Path(append([]string{key}, steps...)...)
+		return d
+	}
+}
+
 // In returns diagnostics of the text that stands at a key of the rule (query, threat_query), whose positions are in that
 // text, as diagnostics of the rule's file. What cannot be found there keeps its positions, and the file is only named.
 func (l *Locator) In(key string, found diag.List) diag.List {

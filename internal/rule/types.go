@@ -60,9 +60,6 @@ func (r *Rule) Lacks() []Lack {
 	if r.SavedID != "" {
 		lacks("saved_id", "saved_id cannot be looked up yet")
 	}
-	if len(r.Filters) > 0 {
-		lacks("filters", "filters cannot be applied yet")
-	}
 	if r.Suppression != nil {
 		lacks("alert_suppression", "alert_suppression cannot be applied yet")
 	}
