@@ -60,7 +60,7 @@ func retiredAttack(s *subject) diag.List {
 		if !known || len(now) == 1 && now[0] == p.id {
 			continue
 		}
-		if s.names(now) {
+		if s.succeeded(p.id) {
 			continue // a rule may speak to both releases
 		}
 		hint := "nothing took its place"
@@ -72,9 +72,19 @@ func retiredAttack(s *subject) diag.List {
 	return out
 }
 
-// names reports whether the rule names one of the IDs of techniques.
-func (s *subject) names(ids []string) bool {
-	return slices.ContainsFunc(s.ids(), func(p placed) bool { return slices.Contains(ids, p.id) })
+// succeeded reports whether the rule also names what took the place of an ID, or, of a technique, of one of its
+// sub-techniques.
+func (s *subject) succeeded(id string) bool {
+	named := func(ids []string) bool {
+		return slices.ContainsFunc(s.ids(), func(p placed) bool { return slices.Contains(ids, p.id) })
+	}
+	return slices.ContainsFunc(s.ids(), func(p placed) bool {
+		if p.id != id && !strings.HasPrefix(p.id, id+".") {
+			return false
+		}
+		now, _ := attack.Replacements(p.id)
+		return named(now)
+	})
 }
 
 // withNames puts their names behind IDs.

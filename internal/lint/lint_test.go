@@ -205,6 +205,9 @@ func TestFindings(t *testing.T) {
 	}
 	f(place("T1562"), "LINT0302 'T1562': T1562 (n) is retired in ATT&CK 19")
 	f(place("T1562", "T1685")) // a rule may speak to both releases
+	f(place("T1562", "T1562.008", "T1685.002")) // the sub-technique's successor speaks for both
+	f(place("T1562", "T1562.001", "T1685.002"), "LINT0302 'T1562': T1562 (n) is retired in ATT&CK 19",
+		"LINT0302 'T1562.001': T1562.001 (n) is retired in ATT&CK 19")
 	f(place("T0001"), `LINT0303 'T0001': "T0001" is no ID of ATT&CK`)
 	f("severity = 'medium'", "LINT0304 21: a risk score of 21 does not go with the severity medium")
 	f("severity = 'high'\nrisk_score = 74", "LINT0304 74: a risk score of 74 does not go with the severity high")
