@@ -175,26 +175,28 @@ func (s scenario) notRun() string {
 	return ""
 }
 
-// play runs the scenario on e and returns what is not as it was recorded, "" for nothing.
-func (s scenario) play(t *testing.T, e engine, mappings map[string]kqltest.Mapping) string {
-	fields, ok := mappings[fmt.Sprint(s.Rule["index"].([]any)[0])]
-	if !ok {
-		return "no mapping"
-	}
+// compiled is the scenario's rule.
+func (s scenario) compiled(t *testing.T, fields kqltest.Mapping) *detect.Program {
+	t.Helper()
 	r, err := rule.Parse(s.ID+".toml", []byte(s.toml()))
 	if err != nil {
-		return err.Error()
+		t.Fatal(err)
 	}
 	p, err := detect.Compile(r, fields)
 	if err != nil {
-		return err.Error()
+		t.Fatal(err)
 	}
-	b := newBench(t)
-	b.db = e.open(t)
+	return p
+}
+
+// documents are the scenario's documents as events; one without an ID is called by its place.
+func (s scenario) documents(t *testing.T, fields kqltest.Mapping) []*event.Event {
+	t.Helper()
+	var out []*event.Event
 	for i, doc := range s.Docs {
 		d, err := event.Decode(doc, event.DecodeOptions{Tree: fields.Tree})
 		if err != nil {
-			return err.Error()
+			t.Fatal(err)
 		}
 		d.ID, d.Stream = fmt.Sprint(i), d.Text("_index")
 		if id := d.Text("_id"); id != "" {
@@ -202,8 +204,21 @@ func (s scenario) play(t *testing.T, e engine, mappings map[string]kqltest.Mappi
 		}
 		d.Set("_index", event.Null())
 		d.Set("_id", event.Null())
-		b.land(d)
+		out = append(out, d)
 	}
+	return out
+}
+
+// play runs the scenario on e and returns what is not as it was recorded, "" for nothing.
+func (s scenario) play(t *testing.T, e engine, mappings map[string]kqltest.Mapping) string {
+	fields, ok := mappings[fmt.Sprint(s.Rule["index"].([]any)[0])]
+	if !ok {
+		return "no mapping"
+	}
+	p := s.compiled(t, fields)
+	b := newBench(t)
+	b.db = e.open(t)
+	b.land(s.documents(t, fields)...)
 	over := 0
 	run := func(at time.Time, manual bool) string {
 		w, err := p.Window(at)

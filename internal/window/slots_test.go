@@ -171,6 +171,39 @@ func TestMerge(t *testing.T) {
 	}
 }
 
+func TestWithout(t *testing.T) {
+	every := 5 * time.Minute
+	slots := func(list ...string) []window.Slots {
+		var out []window.Slots
+		for i := 0; i < len(list); i += 2 {
+			out = append(out, window.Slots{First: at(t, "mar 5 "+list[i]), Last: at(t, "mar 5 "+list[i+1]), Every: every})
+		}
+		return out
+	}
+	f := func(from, taken []window.Slots, want ...string) {
+		t.Helper()
+		full := []string{}
+		for _, r := range slots(want...) {
+			full = append(full, runs([]window.Slots{r})...)
+		}
+		if diff := cmp.Diff(full, runs(window.Without(from, taken))); diff != "" {
+			t.Errorf("%v without %v (-want +got):\n%s", runs(from), runs(taken), diff)
+		}
+	}
+	hour := slots("10:00", "11:00")
+	f(hour, nil, "10:00", "11:00")
+	f(nil, hour)
+	f(hour, hour)
+	f(hour, slots("09:00", "12:00"))
+	f(hour, slots("10:30", "10:30"), "10:00", "10:25", "10:35", "11:00")
+	f(hour, slots("10:50", "12:00", "09:00", "10:05"), "10:10", "10:45")
+	f(hour, slots("10:10", "10:30", "10:20", "10:40"), "10:00", "10:05", "10:45", "11:00")
+	f(hour, slots("11:05", "12:00"), "10:00", "11:00")
+	f(hour, slots("10:30", "10:00"), "10:00", "11:00") // no slots
+	f(slots("10:30", "11:00", "10:00", "10:25"), nil, "10:00", "11:00")
+	f(slots("12:00", "12:10", "10:00", "10:10"), slots("10:05", "12:05"), "10:00", "10:00", "12:10", "12:10")
+}
+
 // Asking where an event belongs gives the same slots as trying every one of them.
 func TestHoldingIsEverySlotTried(t *testing.T) {
 	bounds := []string{"now", "now-5m", "now-6m", "now-119m", "now-1d", "now/d", "now-1d/d", "now-1w/w", "now+3h", "now-1M",
