@@ -39,7 +39,9 @@ func (s *Store) scan(ctx context.Context, q *query, at store.Snapshot) (store.Ro
 	r := &rows{ctx: ctx, query: q, conn: c, done: done, left: q.limit, at: at}
 	r.at.Seq = min(at.Seq, cat.seq)
 	for _, g := range s.selected(cat, q, r.at) {
-		r.scans = append(r.scans, newSegmentScan(q, g, cat.streams[g.stream]))
+		if v := newSegmentScan(q, g, cat.streams[g.stream]); v.where != sqlFalse {
+			r.scans = append(r.scans, v)
+		}
 	}
 	return r, nil
 }
@@ -96,11 +98,19 @@ type segmentScan struct {
 	wants   func(path string) bool
 	source  bool // whether the source is read
 	states  bool // whether the states of alerts are joined
-	check   expr.Cond
+	where   string
+	check   expr.Cond // what where leaves to check; nil: nothing
 }
 
 func newSegmentScan(q *query, g *segment, stream string) *segmentScan {
-	v := &segmentScan{seg: g, stream: stream, check: q.cond, states: stream == store.AlertStream}
+	v := &segmentScan{seg: g, stream: stream, where: sqlTrue, check: q.cond, states: stream == store.AlertStream}
+	if !v.states { // the states of alerts may stand in the place of any column
+		c := g.where(q.cond)
+		v.where = c.sql
+		if c.exact {
+			v.check = nil
+		}
+	}
 	fields := q.scan.Fields
 	if fields == nil {
 		for i := range g.layout.columns {
@@ -109,8 +119,8 @@ func newSegmentScan(q *query, g *segment, stream string) *segmentScan {
 		v.rest, v.source = true, true
 		return v
 	}
-	if q.cond != nil {
-		paths, whole := expr.Paths(q.cond)
+	if v.check != nil {
+		paths, whole := expr.Paths(v.check)
 		if whole {
 			all := *q
 			all.scan.Fields = nil
@@ -172,6 +182,9 @@ func (v *segmentScan) sql(at store.Snapshot) string {
 	where := fmt.Sprintf("seq <= %d", at.Seq)
 	if at.After > 0 {
 		where += fmt.Sprintf(" AND seq > %d", at.After)
+	}
+	if v.where != sqlTrue {
+		where += " AND " + v.where
 	}
 	return fmt.Sprintf("SELECT %s FROM %s WHERE %s", strings.Join(names, ", "), from, where)
 }

@@ -1,0 +1,520 @@
+package duck
+
+import (
+	"fmt"
+	"math/big"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/tocsin-sec/tocsin/internal/event"
+	"github.com/tocsin-sec/tocsin/internal/expr"
+	"github.com/tocsin-sec/tocsin/internal/plan"
+)
+
+// clause is what SQL can say of a condition on the rows of one segment. It lets pass every row for which the condition is
+// True; exact says that it lets pass no other, so that nothing is left to check. It is never NULL.
+type clause struct {
+	sql   string
+	exact bool
+}
+
+const (
+	sqlTrue  = "true"
+	sqlFalse = "false"
+)
+
+var (
+	anyRow  = clause{sql: sqlTrue} // nothing is known: every row is to be checked
+	noRow   = clause{sqlFalse, true}
+	allRows = clause{sqlTrue, true}
+)
+
+// Bounds on the SQL of one condition: beyond them rows are checked one by one, which is slower and the same.
+const (
+	maxClauses     = 1_000
+	maxClauseDepth = 100
+	maxClauseIn    = 2_000
+	maxNeedles     = 8
+)
+
+// whereWriter turns conditions into SQL for one segment.
+type whereWriter struct {
+	seg    *segment
+	leaves int
+}
+
+// where returns the clause of c in the segment.
+func (s *segment) where(c expr.Cond) clause {
+	if c == nil {
+		return allRows
+	}
+	w := whereWriter{seg: s}
+	return w.cond(c, false, 0)
+}
+
+// cond returns the clause of c; with not, that of its opposite.
+func (w *whereWriter) cond(c expr.Cond, not bool, depth int) clause {
+	if depth > maxClauseDepth {
+		return anyRow
+	}
+	switch c := c.(type) {
+	case expr.Const:
+		if c.Value != not {
+			return allRows
+		}
+		return noRow
+	case expr.And:
+		return w.join(c.Conds, not, !not, depth)
+	case expr.Or:
+		return w.join(c.Conds, not, not, depth)
+	case expr.Not:
+		return w.cond(c.Cond, !not, depth+1)
+	}
+	if w.leaves++; w.leaves > maxClauses {
+		return anyRow
+	}
+	switch c := c.(type) {
+	case expr.In:
+		return w.any(c.Field, not, w.in(c), func(*column) restClause { return inRest(c) })
+	case expr.Range:
+		if cl, decided := w.outside(c); decided {
+			return opposite(cl, not)
+		}
+		return w.any(c.Field, not, w.within(c), func(*column) restClause { return restClause{} })
+	case expr.Like:
+		return w.any(c.Field, not, w.like(c), func(*column) restClause { return likeRest(c) })
+	case expr.Words:
+		return w.any(c.Field, not, w.words(c), func(*column) restClause { return restClause{} })
+	case expr.Exists:
+		return w.exists(c, not)
+	case expr.Cmp:
+		return w.cmp(c, not)
+	case expr.IsNull:
+		return w.isNull(c, not)
+	}
+	return anyRow
+}
+
+// opposite returns cl, or what is left where it holds exactly.
+func opposite(cl clause, not bool) clause {
+	switch {
+	case !not:
+		return cl
+	case cl == noRow:
+		return allRows
+	case cl == allRows:
+		return noRow
+	}
+	return anyRow
+}
+
+// join puts clauses together, by AND or by OR.
+func (w *whereWriter) join(conds []expr.Cond, not, and bool, depth int) clause {
+	word, neutral, absorbing := " OR ", noRow, allRows
+	if and {
+		word, neutral, absorbing = " AND ", allRows, noRow
+	}
+	exact := true
+	var parts []string
+	for _, c := range conds {
+		cl := w.cond(c, not, depth+1)
+		if cl.sql == absorbing.sql {
+			return cl
+		}
+		exact = exact && cl.exact
+		if cl.sql != neutral.sql {
+			parts = append(parts, cl.sql)
+		}
+	}
+	switch len(parts) {
+	case 0:
+		return clause{neutral.sql, exact}
+	case 1:
+		return clause{parts[0], exact}
+	}
+	return clause{"(" + strings.Join(parts, word) + ")", exact}
+}
+
+// restClause says what stands in rest where one of a field's values satisfies a condition: one of needles.
+type restClause struct {
+	never   bool
+	needles []string // already escaped; nil: any value
+}
+
+// test is a condition on one value of a column, written over the name of the value; "" where SQL cannot say it.
+type test struct {
+	fits  func(c column) bool
+	sql   func(value string) string
+	exact bool
+}
+
+// any is the clause of "any value of f passes t".
+func (w *whereWriter) any(f expr.Field, not bool, t *test, rest func(*column) restClause) clause {
+	if f.Root {
+		return w.rest(f, not, restClause{})
+	}
+	i, held := w.seg.layout.byPath[f.Path]
+	if !held {
+		return w.rest(f, not, rest(nil))
+	}
+	c := w.seg.layout.columns[i]
+	if t == nil || !t.fits(c) || c.isText() && t.exact && f.Type == event.Caseless && w.seg.wide.has(i) {
+		return anyRow
+	}
+	name := w.seg.layout.name(i)
+	sql := "coalesce(" + t.sql(name) + ", false)"
+	if c.List {
+		sql = "coalesce(len(list_filter(" + name + ", lambda x: " + t.sql("x") + ")) > 0, false)"
+	}
+	wild := w.seg.wild.has(i)
+	switch {
+	case not && !t.exact:
+		return anyRow
+	case not:
+		return clause{"NOT " + sql, !wild}
+	case wild:
+		if more := w.rest(f, false, rest(&c)); more.sql != sqlFalse {
+			if more.sql == sqlTrue {
+				return anyRow
+			}
+			return clause{"(" + sql + " OR " + more.sql + ")", false}
+		}
+	}
+	return clause{sql, t.exact && !wild}
+}
+
+// rest is the clause of a field whose values stand in rest: its last key does, and one of the needles. What JSON cannot
+// say stands there in a form of its own, in which no needle is found.
+func (w *whereWriter) rest(f expr.Field, not bool, r restClause) clause {
+	key, ok := escaped(f.Path[strings.LastIndexByte(f.Path, '.')+1:])
+	if not || !ok {
+		return anyRow
+	}
+	literal, _ := quote(key + `":`)
+	sql := "contains(rest, " + literal + ")"
+	if f.Root { // a leaf below it
+		return anyRow
+	}
+	if r.never {
+		return noRow
+	}
+	if 0 < len(r.needles) && len(r.needles) <= maxNeedles {
+		var found []string
+		for _, n := range r.needles {
+			needle, _ := quote(n)
+			found = append(found, "contains(rest, "+needle+")")
+		}
+		sql += " AND (" + strings.Join(found, " OR ") + ")"
+	}
+	return clause{sql: `coalesce(` + sql + ` OR contains(rest, '\u0000'), false)`}
+}
+
+// escaped writes s as it stands between the quotes in rest; false for what does not stand there as it is.
+func escaped(s string) (string, bool) {
+	if !utf8.ValidString(s) {
+		return "", false
+	}
+	return string(appendEscaped(nil, s)), true
+}
+
+// isPlain reports whether values of the type are texts that a query reads as they are.
+func isPlain(t event.Type) bool {
+	return t == event.Keyword || t == event.ConstantKeyword || t == event.Wildcard || t == event.Flattened
+}
+
+// readable returns how texts of a column read as type t are written over the name of a value; false where SQL does not
+// read them so, or where the column has another type.
+func readable(t event.Type) (fits func(c column) bool, read func(value string) string, ok bool) {
+	same := func(value string) string { return value }
+	switch {
+	case isPlain(t):
+		return column.isText, same, true
+	case t == event.Caseless:
+		return column.isText, func(value string) string { return "lower(" + value + ")" }, true
+	case t == event.Long || t == event.Double || t == event.Boolean || t == event.IPType || t == event.Date:
+		return func(c column) bool { return c.Type == t }, same, true
+	}
+	return nil, nil, false
+}
+
+// literal writes a value as the columns of type t hold it; false where none can.
+func literal(t event.Type, v event.Value) (string, bool) {
+	switch {
+	case (isPlain(t) || t == event.Caseless) && v.Kind() == event.KindString:
+		return quote(v.Str())
+	case t == event.Long && v.Kind() == event.KindInt, t == event.Date && v.Kind() == event.KindTime:
+		return strconv.FormatInt(v.Int(), 10) + "::BIGINT", true
+	case t == event.Double && v.Kind() == event.KindFloat:
+		return "'" + strconv.FormatFloat(v.Float(), 'g', -1, 64) + "'::DOUBLE", true
+	case t == event.Boolean && v.Kind() == event.KindBool:
+		return strconv.FormatBool(v.Bool()), true
+	case t == event.IPType && v.Kind() == event.KindIP:
+		b := v.Addr().As16()
+		return "'" + new(big.Int).SetBytes(b[:]).String() + "'::UHUGEINT", true
+	}
+	return "", false
+}
+
+// hasKind reports whether v is what Coerce makes of values of type t.
+func hasKind(t event.Type, v event.Value) bool {
+	_, ok := literal(t, v)
+	return ok || (isPlain(t) || t == event.Caseless) && v.Kind() == event.KindString
+}
+
+func (w *whereWriter) in(c expr.In) *test {
+	fits, read, ok := readable(c.Field.Type)
+	if !ok || len(c.Values) > maxClauseIn {
+		return nil
+	}
+	var list []string
+	for _, v := range c.Values {
+		if !hasKind(c.Field.Type, v) {
+			return nil
+		}
+		if l, held := literal(c.Field.Type, v); held {
+			list = append(list, l)
+		}
+	}
+	return &test{fits: fits, exact: true, sql: func(value string) string {
+		switch len(list) {
+		case 0:
+			return sqlFalse
+		case 1:
+			return read(value) + " = " + list[0]
+		}
+		return read(value) + " IN (" + strings.Join(list, ", ") + ")"
+	}}
+}
+
+func inRest(c expr.In) restClause {
+	if !isPlain(c.Field.Type) {
+		return restClause{}
+	}
+	if len(c.Values) == 0 {
+		return restClause{never: true}
+	}
+	var needles []string
+	for _, v := range c.Values {
+		n, ok := escaped(v.Text())
+		if !ok || n == "" {
+			return restClause{}
+		}
+		needles = append(needles, n)
+	}
+	return restClause{needles: needles}
+}
+
+func (w *whereWriter) within(c expr.Range) *test {
+	fits, read, ok := readable(c.Field.Type)
+	if !ok || c.Min.Value.IsNull() && c.Max.Value.IsNull() {
+		return nil
+	}
+	var bounds []string
+	for _, end := range []struct {
+		expr.Bound
+		op string
+	}{{c.Min, ">"}, {c.Max, "<"}} {
+		if end.Value.IsNull() {
+			continue
+		}
+		l, ok := literal(c.Field.Type, end.Value)
+		if !ok {
+			return nil
+		}
+		op := end.op
+		if end.Inclusive {
+			op += "="
+		}
+		bounds = append(bounds, op+" "+l)
+	}
+	return &test{fits: fits, exact: true, sql: func(value string) string {
+		parts := make([]string, len(bounds))
+		for i, b := range bounds {
+			parts[i] = read(value) + " " + b
+		}
+		return "(" + strings.Join(parts, " AND ") + ")"
+	}}
+}
+
+// outside decides a range of time by what the segment holds: nothing within it, or nothing outside.
+func (w *whereWriter) outside(c expr.Range) (clause, bool) {
+	i, held := w.seg.layout.byPath[c.Field.Path]
+	if !held || w.seg.wild.has(i) || c.Field.Type != event.Date || c.Field.Root {
+		return clause{}, false
+	}
+	var b bounds
+	switch c.Field.Path {
+	case plan.Timestamp:
+		b = w.seg.time
+	case plan.Ingested:
+		b = w.seg.ingested
+	default:
+		return clause{}, false
+	}
+	if !b.some {
+		return noRow, true
+	}
+	min, max := c.Min.Value, c.Max.Value
+	if min.Kind() == event.KindTime && min.Int() > b.max || max.Kind() == event.KindTime && max.Int() < b.min {
+		return noRow, true
+	}
+	return clause{}, false
+}
+
+func (w *whereWriter) like(c expr.Like) *test {
+	fits, read, ok := readable(c.Field.Type)
+	if !ok || !isPlain(c.Field.Type) && c.Field.Type != event.Caseless {
+		return nil
+	}
+	pattern := c.Pattern
+	if c.Fold {
+		if i, held := w.seg.layout.byPath[c.Field.Path]; held && w.seg.wide.has(i) {
+			return nil
+		}
+		read = func(value string) string { return "lower(" + value + ")" }
+	}
+	var b strings.Builder
+	for _, part := range pattern.Parts {
+		switch {
+		case part.Literal != "":
+			l := part.Literal
+			if c.Fold {
+				l = expr.Fold(l)
+			}
+			for _, r := range []byte(l) {
+				if r == '%' || r == '_' || r == '!' {
+					b.WriteByte('!')
+				}
+				b.WriteByte(r)
+			}
+		case part.One:
+			b.WriteByte('_')
+		default:
+			b.WriteByte('%')
+		}
+	}
+	l, held := quote(b.String())
+	return &test{fits: fits, exact: true, sql: func(value string) string {
+		if !held { // no column holds such a text
+			return sqlFalse
+		}
+		return read(value) + " LIKE " + l + " ESCAPE '!'"
+	}}
+}
+
+func likeRest(c expr.Like) restClause {
+	if c.Fold || !isPlain(c.Field.Type) {
+		return restClause{}
+	}
+	longest := ""
+	for _, part := range c.Pattern.Parts {
+		if n, ok := escaped(part.Literal); !ok {
+			return restClause{}
+		} else if len(n) > len(longest) {
+			longest = n
+		}
+	}
+	if longest == "" {
+		return restClause{}
+	}
+	return restClause{needles: []string{longest}}
+}
+
+// words can only say that the tokens stand in the text: what stands around them is checked row by row.
+func (w *whereWriter) words(c expr.Words) *test {
+	if i, held := w.seg.layout.byPath[c.Field.Path]; held && w.seg.wide.has(i) || len(c.Tokens) > maxNeedles {
+		return nil
+	}
+	var tokens []string
+	for _, token := range c.Tokens {
+		if l, ok := quote(token); ok {
+			tokens = append(tokens, l)
+		} else if c.Phrase {
+			return nil
+		}
+	}
+	word := " OR "
+	if c.Phrase {
+		word = " AND "
+	}
+	return &test{fits: column.isText, sql: func(value string) string {
+		parts := []string{sqlFalse}
+		if c.Phrase && len(tokens) > 0 {
+			parts = nil
+		}
+		for _, l := range tokens {
+			parts = append(parts, "contains(lower("+value+"), "+l+")")
+		}
+		return "(" + strings.Join(parts, word) + ")"
+	}}
+}
+
+func (w *whereWriter) exists(c expr.Exists, not bool) clause {
+	switch c.Field.Type {
+	case event.ObjectType, event.Nested, event.GeoPoint:
+		return anyRow
+	}
+	everything := &test{exact: true, sql: func(value string) string { return value + " IS NOT NULL" }}
+	everything.fits = func(col column) bool {
+		return col.Type == c.Field.Type || col.isText() && (isPlain(c.Field.Type) || c.Field.Type == event.Caseless || c.Field.Type.IsText())
+	}
+	return w.any(expr.Field{Path: c.Field.Path, Type: plainOf(c.Field), Root: c.Field.Root}, not, everything,
+		func(*column) restClause { return restClause{} })
+}
+
+// plainOf is the type by which the existence of a value is read: case does not matter to it.
+func plainOf(f expr.Field) event.Type {
+	if f.Type == event.Caseless {
+		return event.Keyword
+	}
+	return f.Type
+}
+
+// single returns the name of the column that holds the one value of f, false where SQL cannot tell it.
+func (w *whereWriter) single(x expr.Value) (name string, t event.Type, ok bool) {
+	one, isOne := x.(expr.One)
+	if !isOne || one.Field.Root {
+		return "", 0, false
+	}
+	i, held := w.seg.layout.byPath[one.Field.Path]
+	if !held || w.seg.wild.has(i) || w.seg.layout.columns[i].List {
+		return "", 0, false
+	}
+	fits, _, readable := readable(one.Field.Type)
+	if !readable || one.Field.Type == event.Caseless || !fits(w.seg.layout.columns[i]) {
+		return "", 0, false
+	}
+	return w.seg.layout.name(i), one.Field.Type, true
+}
+
+var cmpOps = [...]string{expr.Equal: "=", expr.NotEqual: "<>", expr.Less: "<", expr.LessEqual: "<=", expr.Greater: ">",
+	expr.GreaterEqual: ">="}
+
+func (w *whereWriter) cmp(c expr.Cmp, not bool) clause {
+	name, t, ok := w.single(c.Left)
+	lit, isLit := c.Right.(expr.Lit)
+	if !ok || !isLit {
+		return anyRow
+	}
+	l, ok := literal(t, lit.Value)
+	if !ok {
+		return anyRow
+	}
+	sql := name + " " + cmpOps[c.Op] + " " + l
+	if not {
+		sql = "NOT (" + sql + ")"
+	}
+	return clause{fmt.Sprintf("coalesce(%s, false)", sql), true}
+}
+
+func (w *whereWriter) isNull(c expr.IsNull, not bool) clause {
+	name, _, ok := w.single(c.Value)
+	if !ok {
+		return anyRow
+	}
+	if not {
+		return clause{name + " IS NOT NULL", true}
+	}
+	return clause{name + " IS NULL", true}
+}
