@@ -18,7 +18,8 @@ export CGO_ENABLED := 1
 .PHONY: build demo test conformance lint vuln generate demo-data picture bench clean
 
 build:
-	@$(GO) build -trimpath -o $(BIN) ./cmd/tocsin
+	@[ -e $(BIN) ] || echo 'building $(BIN); the first time takes a minute or two' >&2
+	$(GO) build -trimpath -o $(BIN) ./cmd/tocsin
 
 # demo succeeds when the scan ends with code 1, "alerts found": code 0 would mean that nothing was caught.
 demo: build

@@ -18,6 +18,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/tocsin-sec/tocsin/internal/cli"
+	"github.com/tocsin-sec/tocsin/internal/corpus"
 	"github.com/tocsin-sec/tocsin/internal/demo"
 	"github.com/tocsin-sec/tocsin/internal/event"
 )
@@ -38,9 +39,17 @@ func TestScript(t *testing.T) {
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Cmds:                scriptCommands,
+		Condition: func(name string) (bool, error) {
+			if name != "shared" {
+				return false, fmt.Errorf("there is no condition %q", name)
+			}
+			_, err := os.Stat(corpus.Root())
+			return err == nil, nil
+		},
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("DEMO", filepath.Join(root, "testdata", "cloudtrail"))
 			env.Setenv("RULES", filepath.Join(root, "rules"))
+			env.Setenv("SHARED", corpus.Root())
 			return nil // temporary files go to $WORK/.tmp
 		},
 	})
