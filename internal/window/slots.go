@@ -122,9 +122,19 @@ func joined(runs []Slots, next Slots) []Slots {
 // neighbours in order. A stretch without candidates is one run, however long it is.
 func (s Schedule) Split(times []time.Time, within Slots) (held, empty []Slots) {
 	var runs []Slots
-	for i, t := range times {
-		if i == 0 || !t.Equal(times[i-1]) {
-			runs = append(runs, s.Holding(t, within)...)
+	steady := s.from.Steady() && s.to.Steady()
+	for i := 0; i < len(times); {
+		holding := s.Holding(times[i], within)
+		runs = append(runs, holding...)
+		until := times[i]
+		if steady && len(holding) == 1 {
+			// The same slots hold what comes up to the end of the first, and before the one after the last begins.
+			until = s.to.At(holding[0].First)
+			if next := s.from.At(holding[0].Last.Add(within.Every)); !next.After(until) {
+				until = next.Add(-time.Millisecond)
+			}
+		}
+		for i++; i < len(times) && !times[i].After(until); i++ {
 		}
 	}
 	sort.SliceStable(runs, func(i, j int) bool { return runs[i].First.Before(runs[j].First) })

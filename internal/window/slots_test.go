@@ -157,6 +157,10 @@ func TestSplit(t *testing.T) {
 	f([]string{"mar 5 10:35 … mar 5 10:35"}, []string{"mar 5 10:05 … mar 5 10:30", "mar 5 10:40 … mar 5 12:00"}, "mar 5 10:32", "mar 5 10:32")
 	f([]string{"mar 5 10:35 … mar 5 10:45"}, []string{"mar 5 10:05 … mar 5 10:30", "mar 5 10:50 … mar 5 12:00"}, "mar 5 10:32", "mar 5 10:36", "mar 5 10:43")
 	f([]string{"mar 5 10:35 … mar 5 10:50"}, []string{"mar 5 10:05 … mar 5 10:30", "mar 5 10:55 … mar 5 12:00"}, "mar 5 10:32", "mar 5 10:36", "mar 5 10:44")
+	// One at the very start of a window, and one at the very end.
+	f([]string{"mar 5 10:40 … mar 5 10:45"}, []string{"mar 5 10:05 … mar 5 10:35", "mar 5 10:50 … mar 5 12:00"}, "mar 5 10:36", "mar 5 10:39")
+	f([]string{"mar 5 10:40 … mar 5 10:40"}, []string{"mar 5 10:05 … mar 5 10:35", "mar 5 10:45 … mar 5 12:00"}, "mar 5 10:36", "mar 5 10:38:59.999")
+	f([]string{"mar 5 10:40 … mar 5 10:50"}, []string{"mar 5 10:05 … mar 5 10:35", "mar 5 10:55 … mar 5 12:00"}, "mar 5 10:39", "mar 5 10:40", "mar 5 10:40:00.001", "mar 5 10:44")
 	f([]string{"mar 5 10:05 … mar 5 10:05", "mar 5 12:00 … mar 5 12:00"}, []string{"mar 5 10:10 … mar 5 11:55"}, "mar 5 09:59", "mar 5 11:58")
 }
 
