@@ -128,11 +128,8 @@ func (s Schedule) Split(times []time.Time, within Slots) (held, empty []Slots) {
 		runs = append(runs, holding...)
 		until := times[i]
 		if steady && len(holding) == 1 {
-			// The same slots hold what comes up to the end of the first, and before the one after the last begins.
-			until = s.to.At(holding[0].First)
-			if next := s.from.At(holding[0].Last.Add(within.Every)); !next.After(until) {
-				until = next.Add(-time.Millisecond)
-			}
+			// No other slots hold what comes before the window after the last of these begins.
+			until = s.from.At(holding[0].Last.Add(within.Every)).Add(-time.Millisecond)
 		}
 		for i++; i < len(times) && !times[i].After(until); i++ {
 		}
