@@ -10,11 +10,13 @@ import (
 	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/tocsin-sec/tocsin/internal/normalize"
 )
 
 // open yields the record that the JSON object data holds: data itself, unless its keys, which hints names, say that it
 // is a wrapping. What looks like a wrapping and is none is yielded as it is.
-func (sp *splitter) open(data []byte, offset int64, hints hint, wraps int) error {
+func (sp *splitter) open(data []byte, offset int64, hints normalize.Hint, wraps int) error {
 	if hints == 0 || wraps >= maxWraps {
 		return sp.emit(data, offset)
 	}
@@ -42,7 +44,7 @@ func (sp *splitter) open(data []byte, offset int64, hints hint, wraps int) error
 		}
 	}
 	for _, way := range [...]struct {
-		hint hint
+		hint normalize.Hint
 		key  string
 	}{{hintAWSLogs, "awslogs"}, {hintKinesis, "kinesis"}} {
 		if hints&way.hint == 0 {
@@ -68,11 +70,11 @@ func (sp *splitter) held(value []byte, offset int64, wraps int) error {
 		return sp.emit(value, offset)
 	}
 	text := bytes.TrimSpace([]byte(unquote(value)))
-	s := scanBytes(text)
-	if len(text) == 0 || text[0] != '{' || s.value() != nil || s.pos != len(text) {
+	s := normalize.ScanBytes(text, wrapper)
+	if len(text) == 0 || text[0] != '{' || s.Value() != nil || int(s.Offset()) != len(text) {
 		return sp.emit(text, offset)
 	}
-	return sp.open(text, offset, s.hints&^hintMessage, wraps+1)
+	return sp.open(text, offset, s.Hints()&^hintMessage, wraps+1)
 }
 
 // How far payloads may unpack: maxGrowth times the bytes of the object that were read, and freeGrowth more. Real ones
@@ -92,7 +94,7 @@ type unpacked struct {
 
 func (u *unpacked) Read(p []byte) (int, error) {
 	n, err := u.r.Read(p)
-	if u.root.unpacked += int64(n); u.root.unpacked > freeGrowth+maxGrowth*u.root.s.offset() {
+	if u.root.unpacked += int64(n); u.root.unpacked > freeGrowth+maxGrowth*u.root.s.Offset() {
 		return 0, errPayload
 	}
 	return n, err
@@ -123,17 +125,17 @@ func (sp *splitter) payload(text string, offset int64) (opened bool, err error) 
 	if err != nil {
 		return false, nil
 	}
-	in := splitter{s: newScanner(&unpacked{r: z, root: sp.root()}), object: sp.object, delivered: sp.delivered, yield: sp.yield, outer: sp, at: offset}
-	err = in.run()
+	in := splitter{s: normalize.NewScanner(&unpacked{r: z, root: sp.root()}, wrapper), object: sp.object, delivered: sp.delivered, yield: sp.yield, outer: sp, at: offset}
+	err = in.s.Walk(&in)
 	switch {
-	case err == nil || errors.As(err, new(*errYield)):
+	case err == nil || errors.As(err, new(*normalize.Yielded)):
 		return true, err
 	case errors.Is(err, errPayload):
 		return true, errPayload
 	}
 	// The records that could be read stand; the payload itself is yielded too, to be rejected.
-	if sp.rescanned += in.s.offset(); sp.rescanned > maxRescan {
-		return true, err
+	if !sp.s.Rescan(in.s.Offset()) {
+		return true, in.failed(err)
 	}
 	return false, nil
 }
@@ -143,30 +145,30 @@ func (sp *splitter) lateLogEvents(start int64, message string) error {
 	if message == "CONTROL_MESSAGE" {
 		return nil
 	}
-	data := sp.s.bytes(start, sp.s.offset())
+	data := sp.s.Bytes(start, sp.s.Offset())
 	from, to, ok := member(data, "logEvents")
 	if !ok {
 		return sp.emit(data, start)
 	}
 	list := data[from:to]
-	s := scanBytes(list)
-	s.pos++
+	s := normalize.ScanBytes(list, wrapper)
+	s.Skip()
 	for {
-		c, err := s.next()
+		c, err := s.Next()
 		if err != nil || c == ']' {
 			return nil
 		}
 		if c == ',' {
-			s.pos++
-			if _, err := s.next(); err != nil {
+			s.Skip()
+			if _, err := s.Next(); err != nil {
 				return nil
 			}
 		}
-		at := s.offset()
-		if s.value() != nil {
+		at := s.Offset()
+		if s.Value() != nil {
 			return nil
 		}
-		if err := sp.open(list[at:s.offset()], start+int64(from)+at, s.hints&hintMessage, 0); err != nil {
+		if err := sp.open(list[at:s.Offset()], start+int64(from)+at, s.Hints()&hintMessage, 0); err != nil {
 			return err
 		}
 	}
@@ -174,42 +176,42 @@ func (sp *splitter) lateLogEvents(start int64, message string) error {
 
 // member returns where the value of key stands in the JSON object data, the last one if there are several.
 func member(data []byte, key string) (from, to int, ok bool) {
-	s := scanBytes(data)
-	if c, err := s.next(); err != nil || c != '{' {
+	s := normalize.ScanBytes(data, nil)
+	if c, err := s.Next(); err != nil || c != '{' {
 		return 0, 0, false
 	}
-	s.pos++
+	s.Skip()
 	for {
-		c, err := s.next()
+		c, err := s.Next()
 		if err != nil || c == '}' {
 			return from, to, ok
 		}
 		if c == ',' {
-			s.pos++
-			if c, err = s.next(); err != nil {
+			s.Skip()
+			if c, err = s.Next(); err != nil {
 				return from, to, ok
 			}
 		}
 		if c != '"' {
 			return from, to, ok
 		}
-		at := s.pos
-		if s.text() != nil {
+		at := s.Offset()
+		if s.Text() != nil {
 			return from, to, ok
 		}
-		name := data[at+1 : s.pos-1]
-		if s.expect(':') != nil {
+		name := data[at+1 : s.Offset()-1]
+		if s.Expect(':') != nil {
 			return from, to, ok
 		}
-		if _, err := s.next(); err != nil {
+		if _, err := s.Next(); err != nil {
 			return from, to, ok
 		}
-		at = s.pos
-		if s.value() != nil {
+		at = s.Offset()
+		if s.Value() != nil {
 			return from, to, ok
 		}
 		if string(name) == key {
-			from, to, ok = at, s.pos, true
+			from, to, ok = int(at), int(s.Offset()), true
 		}
 	}
 }

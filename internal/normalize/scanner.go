@@ -1,18 +1,17 @@
-package cloudtrail
+package normalize
 
 import (
 	"bytes"
 	"errors"
 	"fmt"
 	"io"
-
-	"github.com/tocsin-sec/tocsin/internal/normalize"
 )
 
-// scanner finds where JSON values begin and end in a stream, without building anything: strings are skipped, brackets
+// Scanner finds where JSON values begin and end in a stream, without building anything: strings are skipped, brackets
 // are matched, commas and colons must stand where JSON wants them. What the scalars say is not looked at. It holds the
-// bytes from a mark on, and otherwise as little as it can.
-type scanner struct {
+// bytes from a mark on (Keep), and otherwise as little as it can. Offsets are those of the object. Data sets split their
+// objects with it: see Walk.
+type Scanner struct {
 	r      io.Reader
 	buf    []byte // buf[:end] is read; buf[pos:end] is not scanned yet
 	pos    int
@@ -22,56 +21,80 @@ type scanner struct {
 	barren int64 // offset from which no record has been found
 	err    error // what reading ended with
 
-	stack []uint64 // a bit for each open bracket: set for an object
-	depth int
-	hints hint // wrapper keys seen at the top of the value last scanned
+	stack     []uint64 // a bit for each open bracket: set for an object
+	depth     int
+	hint      func(key []byte) Hint
+	hints     Hint  // of the keys at the top of the value last scanned
+	rescanned int64 // bytes scanned in vain
 }
 
-// hint says which keys that may hold a record inside a value stand at its top.
-type hint uint8
+// Hint is a set of keys that stand at the top of a value, as the data set numbers them.
+type Hint uint8
 
-const (
-	hintCloudTrailEvent hint = 1 << iota
-	hintDetail
-	hintMessage
-	hintAWSLogs
-	hintKinesis
-)
+// maxRescan is how many bytes may be scanned a second time, after lines that turned out broken, before the object
+// counts as unreadable.
+const maxRescan = 64 << 20
 
 // Sizes of the buffer.
 const (
 	firstBuffer = 64 << 10
-	maxBuffer   = normalize.MaxRecord + firstBuffer
+	maxBuffer   = MaxRecord + firstBuffer
 )
 
-// errSyntax is a place where JSON wants something else. The scanner's offset says where.
-type errSyntax struct{ want string }
+// SyntaxError is a place where JSON wants something else. The scanner's offset says where.
+type SyntaxError struct{ Want string }
 
-func (e *errSyntax) Error() string { return "expected " + e.want }
+func (e *SyntaxError) Error() string { return "expected " + e.Want }
 
 var (
 	errEnd      = errors.New("unexpected end")
-	errTooLarge = fmt.Errorf("a record exceeds %d MiB", normalize.MaxRecord>>20)
-	errBarren   = fmt.Errorf("%d MiB passed without a record", normalize.MaxBarren>>20)
+	errTooLarge = fmt.Errorf("a record exceeds %d MiB", MaxRecord>>20)
+	errBarren   = fmt.Errorf("%d MiB passed without a record", MaxBarren>>20)
 )
 
-func newScanner(r io.Reader) *scanner {
-	return &scanner{r: r, buf: make([]byte, firstBuffer), keep: -1}
+// NewScanner returns a scanner over what r reads. Value asks hint about each key at the top of an object; nil: none is
+// of interest.
+func NewScanner(r io.Reader, hint func(key []byte) Hint) *Scanner {
+	return &Scanner{r: r, buf: make([]byte, firstBuffer), keep: -1, hint: hint}
 }
 
-// scanBytes returns a scanner over data alone.
-func scanBytes(data []byte) *scanner {
-	return &scanner{buf: data, end: len(data), keep: 0, err: io.EOF}
+// ScanBytes returns a scanner over data alone, all of which is kept.
+func ScanBytes(data []byte, hint func(key []byte) Hint) *Scanner {
+	return &Scanner{buf: data, end: len(data), keep: 0, err: io.EOF, hint: hint}
 }
 
-// offset is where the next byte to be scanned stands in the object.
-func (s *scanner) offset() int64 { return s.base + int64(s.pos) }
+// Offset is where the next byte to be scanned stands in the object.
+func (s *Scanner) Offset() int64 { return s.base + int64(s.pos) }
 
-// bytes returns what stands between two offsets, which must be kept; it is valid until the next scan.
-func (s *scanner) bytes(from, to int64) []byte { return s.buf[from-s.base : to-s.base] }
+// Keep holds the bytes from the offset from on, until Drop or another Keep.
+func (s *Scanner) Keep(from int64) { s.keep = from }
+
+// Drop lets go of what is scanned.
+func (s *Scanner) Drop() { s.keep = -1 }
+
+// Bytes returns what stands between two offsets, which must be kept; it is valid until the next scan.
+func (s *Scanner) Bytes(from, to int64) []byte { return s.buf[from-s.base : to-s.base] }
+
+// Skip takes the byte that Next returned.
+func (s *Scanner) Skip() { s.pos++ }
+
+// Back goes back to an offset that is kept.
+func (s *Scanner) Back(offset int64) { s.pos = int(offset - s.base) }
+
+// Found notes that a record was found: MaxBarren counts from here.
+func (s *Scanner) Found() { s.barren = s.Offset() }
+
+// Hints are those of the keys at the top of the value that Value scanned last.
+func (s *Scanner) Hints() Hint { return s.hints }
+
+// Rescan notes that n bytes were scanned in vain. It is false when that has come to too much.
+func (s *Scanner) Rescan(n int64) bool {
+	s.rescanned += n
+	return s.rescanned <= maxRescan
+}
 
 // fill reads more. It returns nil when at least one byte came.
-func (s *scanner) fill() error {
+func (s *Scanner) fill() error {
 	if s.err != nil {
 		return s.err
 	}
@@ -79,10 +102,10 @@ func (s *scanner) fill() error {
 	if s.keep >= 0 && int(s.keep-s.base) < from {
 		from = int(s.keep - s.base)
 	}
-	if s.keep >= 0 && s.end-from > normalize.MaxRecord {
+	if s.keep >= 0 && s.end-from > MaxRecord {
 		return errTooLarge
 	}
-	if s.base+int64(s.end)-s.barren > normalize.MaxBarren {
+	if s.base+int64(s.end)-s.barren > MaxBarren {
 		return errBarren
 	}
 	if from > 0 && (s.end == len(s.buf) || from == s.end) {
@@ -110,8 +133,8 @@ func (s *scanner) fill() error {
 	return s.err
 }
 
-// next skips white space and returns the byte that follows, without taking it; io.EOF at the end.
-func (s *scanner) next() (byte, error) {
+// Next skips white space and returns the byte that follows, without taking it; io.EOF at the end.
+func (s *Scanner) Next() (byte, error) {
 	for {
 		for s.pos < s.end {
 			switch c := s.buf[s.pos]; c {
@@ -127,30 +150,30 @@ func (s *scanner) next() (byte, error) {
 	}
 }
 
-// must is next where the value cannot end.
-func (s *scanner) must() (byte, error) {
-	c, err := s.next()
+// Must is Next where the value cannot end.
+func (s *Scanner) Must() (byte, error) {
+	c, err := s.Next()
 	if err == io.EOF {
 		err = errEnd
 	}
 	return c, err
 }
 
-// expect takes the byte c after white space.
-func (s *scanner) expect(c byte) error {
-	got, err := s.must()
+// Expect takes the byte c after white space.
+func (s *Scanner) Expect(c byte) error {
+	got, err := s.Must()
 	if err != nil {
 		return err
 	}
 	if got != c {
-		return &errSyntax{want: "'" + string(c) + "'"}
+		return &SyntaxError{Want: "'" + string(c) + "'"}
 	}
 	s.pos++
 	return nil
 }
 
-// text scans the string whose opening quote comes next.
-func (s *scanner) text() error {
+// Text scans the string whose opening quote comes next.
+func (s *Scanner) Text() error {
 	s.pos++
 	for {
 		seg := s.buf[s.pos:s.end]
@@ -161,7 +184,7 @@ func (s *scanner) text() error {
 		}
 		if at := bytes.IndexByte(seg[:lim], '\n'); at >= 0 {
 			s.pos += at
-			return &errSyntax{want: "the end of a string before the end of its line"}
+			return &SyntaxError{Want: "the end of a string before the end of its line"}
 		}
 		p := 0 // behind the last escape
 		for p <= lim {
@@ -195,7 +218,7 @@ func (s *scanner) text() error {
 }
 
 // more is fill within a value.
-func (s *scanner) more() error {
+func (s *Scanner) more() error {
 	err := s.fill()
 	if err == io.EOF {
 		return errEnd
@@ -204,7 +227,7 @@ func (s *scanner) more() error {
 }
 
 // literal scans a number, true, false or null, without looking at it.
-func (s *scanner) literal() error {
+func (s *Scanner) literal() error {
 	for {
 		for s.pos < s.end {
 			switch s.buf[s.pos] {
@@ -232,7 +255,7 @@ const (
 	wantCommaOrEnd
 )
 
-func (s *scanner) push(object bool) {
+func (s *Scanner) push(object bool) {
 	if s.depth/64 == len(s.stack) {
 		s.stack = append(s.stack, 0)
 	}
@@ -245,24 +268,24 @@ func (s *scanner) push(object bool) {
 	s.depth++
 }
 
-func (s *scanner) inObject() bool {
+func (s *Scanner) inObject() bool {
 	at := s.depth - 1
 	return s.stack[at/64]&(1<<(at%64)) != 0
 }
 
-// value scans one whole value, which begins at the next byte that is no white space, and sets hints.
-func (s *scanner) value() error {
+// Value scans one whole value, which begins at the next byte that is no white space, and sets hints.
+func (s *Scanner) Value() error {
 	s.depth, s.hints = 0, 0
 	state := wantValue
 	for {
-		c, err := s.must()
+		c, err := s.Must()
 		if err != nil {
 			return err
 		}
 		switch {
 		case state == wantColon:
 			if c != ':' {
-				return &errSyntax{want: "':'"}
+				return &SyntaxError{Want: "':'"}
 			}
 			s.pos++
 			state = wantValue
@@ -285,7 +308,7 @@ func (s *scanner) value() error {
 			s.pos++
 			s.depth--
 		case state != wantValue && state != wantValueOrEnd:
-			return &errSyntax{want: wanted(state, s)}
+			return &SyntaxError{Want: wanted(state, s)}
 		case c == '{' || c == '[':
 			s.pos++
 			s.push(c == '{')
@@ -295,7 +318,7 @@ func (s *scanner) value() error {
 			}
 			continue
 		case c == '"':
-			if err := s.text(); err != nil {
+			if err := s.Text(); err != nil {
 				return err
 			}
 		case isLiteral(c):
@@ -303,7 +326,7 @@ func (s *scanner) value() error {
 				return err
 			}
 		default:
-			return &errSyntax{want: wanted(state, s)}
+			return &SyntaxError{Want: wanted(state, s)}
 		}
 		if s.depth == 0 {
 			return nil
@@ -316,7 +339,7 @@ func isLiteral(c byte) bool {
 	return c >= '0' && c <= '9' || c == '-' || c == 't' || c == 'f' || c == 'n'
 }
 
-func wanted(state int, s *scanner) string {
+func wanted(state int, s *Scanner) string {
 	switch state {
 	case wantKey:
 		return "a key"
@@ -332,30 +355,18 @@ func wanted(state int, s *scanner) string {
 }
 
 // key scans a key; those at the top of a value may be hints.
-func (s *scanner) key() error {
-	if s.depth != 1 {
-		return s.text()
+func (s *Scanner) key() error {
+	if s.depth != 1 || s.hint == nil {
+		return s.Text()
 	}
 	// A key that the buffer does not hold whole is read on from its beginning, which no hint's length makes likely.
-	at := s.offset()
-	if err := s.text(); err != nil {
+	at := s.Offset()
+	if err := s.Text(); err != nil {
 		return err
 	}
 	if at < s.base {
 		return nil
 	}
-	key := s.bytes(at+1, s.offset()-1)
-	switch string(key) {
-	case "CloudTrailEvent":
-		s.hints |= hintCloudTrailEvent
-	case "detail":
-		s.hints |= hintDetail
-	case "message":
-		s.hints |= hintMessage
-	case "awslogs":
-		s.hints |= hintAWSLogs
-	case "kinesis":
-		s.hints |= hintKinesis
-	}
+	s.hints |= s.hint(s.Bytes(at+1, s.Offset()-1))
 	return nil
 }
