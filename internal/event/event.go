@@ -167,15 +167,19 @@ func (e *Event) Leaves(path string) []Value {
 
 // Elements returns one event for each object that stands at path, holding that object at path and nothing else: what a
 // nested condition is evaluated on. Where path is an ordinary object, whose leaves are entries of their own, the one
-// element is e itself.
+// element holds these.
 func (e *Event) Elements(path string) []*Event {
 	var out []*Event
 	e.reach(path, false, func(v Value) { out = appendElements(out, path, v) })
 	if out == nil {
 		prefix := path + "."
 		i, _ := e.find(prefix)
-		if i < len(e.fields) && strings.HasPrefix(e.fields[i].Path, prefix) {
-			out = append(out, e)
+		j := i
+		for j < len(e.fields) && strings.HasPrefix(e.fields[j].Path, prefix) {
+			j++
+		}
+		if j > i {
+			out = append(out, &Event{fields: e.fields[i:j:j]})
 		}
 	}
 	return out

@@ -57,6 +57,11 @@ func TestValues(t *testing.T) {
 	if n := len(e.Elements("a")); n != 1 {
 		t.Errorf("an ordinary object is one element, got %d", n)
 	}
+	for _, f := range e.Elements("a")[0].Fields() {
+		if !strings.HasPrefix(f.Path, "a.") {
+			t.Errorf("the object a holds %s", f.Path)
+		}
+	}
 	if got := e.Elements("l")[1].Values("l.k"); len(got) != 2 {
 		t.Errorf("second element's l.k: %v", got)
 	}
