@@ -36,10 +36,11 @@ var layers = [][]string{
 	8: {"internal/detect", "internal/notify"},
 	9: {"internal/ingest", "internal/schedule", "internal/explain", "internal/investigate", "internal/cases",
 		"internal/auth", "internal/lint"},
-	10: {"internal/replay", "internal/ruletest"},
-	11: {"internal/api", "internal/web", "internal/config", "internal/demo", "internal/bench"},
-	12: {"internal/cli"},
-	13: {"cmd/tocsin"},
+	10: {"internal/replay"},
+	11: {"internal/ruletest"},
+	12: {"internal/api", "internal/web", "internal/config", "internal/demo", "internal/bench"},
+	13: {"internal/cli"},
+	14: {"cmd/tocsin"},
 }
 
 // pureLayers is the number of lowest layers that do no I/O, start no goroutine and read no clock.

@@ -60,6 +60,7 @@ type commands struct {
 	Scan     scanCommand     `cmd:"" help:"Run rules over CloudTrail files and print the alerts."`
 	Query    queryCommand    `cmd:"" help:"Search stored events with KQL."`
 	Rules    rulesCommand    `cmd:"" help:"Check, explain and lint rules."`
+	Test     testCommand     `cmd:"" help:"Run the tests that stand beside rules."`
 	Version  versionCommand  `cmd:"" help:"Print the version."`
 	DemoData demoDataCommand `cmd:"" hidden:"" help:"Write CloudTrail files like the bundled ones, of any size."`
 	Bench    benchCommand    `cmd:"" hidden:"" help:"Measure loading and rules on generated events."`

@@ -1,0 +1,148 @@
+package rule
+
+import (
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/tocsin-sec/tocsin/internal/diag"
+	"github.com/tocsin-sec/tocsin/internal/event"
+)
+
+// TestSuffix is how files end that hold the tests of the rule beside them: x.test.toml those of x.toml. A folder of rules
+// is read without them.
+const TestSuffix = ".test.toml"
+
+// Beside is a TOML file that stands beside rules and is read as strictly as they are: its diagnostics have the codes of
+// rules with another prefix. It is not safe for concurrent use.
+type Beside struct {
+	doc    *document
+	prefix string
+}
+
+// OpenBeside reads the file called name, of MaxFile at most. The table is nil where it cannot be read; Problems says why.
+func OpenBeside(prefix, name string) (*Beside, *Table) {
+	folder, base := filepath.Split(filepath.Clean(name))
+	if folder == "" {
+		folder = "."
+	}
+	return openBeside(os.DirFS(folder), base, prefix, name)
+}
+
+func openBeside(tree fs.FS, base, prefix, name string) (*Beside, *Table) {
+	data, found := readFile(tree, base, name, MaxFile)
+	if len(found) > 0 {
+		return &Beside{doc: &document{found: found}, prefix: prefix}, nil
+	}
+	doc, top := openTOML(name, strings.TrimPrefix(string(data), "\ufeff"))
+	b := &Beside{doc: doc, prefix: prefix}
+	if top == nil {
+		return b, nil
+	}
+	return b, &Table{doc.table("", top)}
+}
+
+// Problems returns what was found wrong so far, by place.
+func (b *Beside) Problems() diag.List {
+	found := b.doc.diagnostics()
+	out := make(diag.List, len(found))
+	for i, d := range found {
+		if number, ok := strings.CutPrefix(d.Code, "RULE"); ok {
+			d.Code = b.prefix + number
+		}
+		out[i] = d
+	}
+	return out
+}
+
+// Table is one table of such a file. Reading a key takes note of it; Close reports the keys that nobody asked for. A value
+// of another type is reported, and read like an absent one.
+type Table struct{ t *table }
+
+// Given reports whether the key is there.
+func (t *Table) Given(key string) bool { return t.t.given(key) }
+
+// Need reports the keys that the table lacks.
+func (t *Table) Need(keys ...string) { t.t.need(keys...) }
+
+// Text reads a text, "" where it is absent.
+func (t *Table) Text(key string) string { return t.t.text(key) }
+
+// Word reads a text that must not be blank.
+func (t *Table) Word(key string) string { return t.t.word(key) }
+
+// OneOf reads a text that must be one of allowed.
+func (t *Table) OneOf(key string, allowed ...string) string { return t.t.oneOf(key, allowed...) }
+
+// Names reads a list of texts, none of them blank or there twice.
+func (t *Table) Names(key string) []string { return t.t.names(key) }
+
+// Number reads a whole number of [min, max]; otherwise where it is absent.
+func (t *Table) Number(key string, otherwise, min, max int) int {
+	return t.t.number(key, otherwise, min, max)
+}
+
+// Object reads a table as a value, its keys sorted; null where it is absent.
+func (t *Table) Object(key string) event.Value { return t.t.object(key) }
+
+// Sub reads a table; nil where it is absent.
+func (t *Table) Sub(key string) *Table {
+	if sub := t.t.sub(key); sub != nil {
+		return &Table{sub}
+	}
+	return nil
+}
+
+// Subs reads a list of tables: nil where it is absent, not nil where it is empty.
+func (t *Table) Subs(key string) []*Table {
+	subs := t.t.subs(key)
+	if subs == nil {
+		return nil
+	}
+	out := make([]*Table, len(subs))
+	for i, sub := range subs {
+		out[i] = &Table{sub}
+	}
+	return out
+}
+
+// Keys returns the keys of the table, sorted.
+func (t *Table) Keys() []string { return slices.Sorted(maps.Keys(t.t.has)) }
+
+// Bad reports the value of key; the code is a number of four digits. Where the key is absent, the table is reported.
+func (t *Table) Bad(code, key, hint, format string, args ...any) {
+	t.t.bad("RULE"+code, key, hint, format, args...)
+}
+
+// Inside reports a mistake in the text that stands at key, at a byte offset in that text.
+func (t *Table) Inside(code, key string, offset int, hint, format string, args ...any) {
+	at, ok := t.t.doc.places[join(t.t.path, key)]
+	if !ok || at.content == 0 {
+		t.Bad(code, key, hint, format, args...)
+		return
+	}
+	text := t.t.doc.text
+	place := at.content + offset
+	if text[at.value.Start] == '"' {
+		place = joined(text[:at.value.End], escaped(text[:at.value.End], at.content, offset))
+	}
+	t.t.doc.report("RULE"+code, diag.At(min(place, at.value.End)), hint, format, args...)
+}
+
+// Line is the line on which the table begins, from 1.
+func (t *Table) Line() int { return diag.PosAt(t.t.doc.text, t.t.doc.within(t.t.path).key.Start).Line }
+
+// Title is what a person calls the table: test[2].
+func (t *Table) Title() string { return t.t.doc.title(t.t.path) }
+
+// Close reports the keys that nobody asked for.
+func (t *Table) Close() { t.t.close() }
+
+// Report adds a diagnostic about the file as a whole.
+func (b *Beside) Report(code, hint, format string, args ...any) {
+	b.doc.found = append(b.doc.found, diag.Diagnostic{Code: "RULE" + code, File: b.doc.file, Message: fmt.Sprintf(format, args...), Hint: hint})
+}
