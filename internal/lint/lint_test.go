@@ -204,7 +204,8 @@ func TestFindings(t *testing.T) {
 		return lines
 	}
 	f(place("T1562"), "LINT0302 'T1562': T1562 (n) is retired in ATT&CK 19")
-	f(place("T1562", "T1685")) // a rule may speak to both releases
+	f(place("T1562", "T1685"))                  // a rule may speak to both releases
+	f(place("T1562", "T1562.007", "T1686.001")) // a technique by what took its sub-technique's place
 	f(place("T1562", "T1562.008", "T1685.002")) // the sub-technique's successor speaks for both
 	f(place("T1562", "T1562.001", "T1685.002"), "LINT0302 'T1562': T1562 (n) is retired in ATT&CK 19",
 		"LINT0302 'T1562.001': T1562.001 (n) is retired in ATT&CK 19")
