@@ -62,7 +62,7 @@ func (v *view) cond(c expr.Cond, within string) (lowered, error) {
 	case expr.Nested:
 		return v.nested(c, within)
 	case expr.Anywhere:
-		q, err := v.anywhere(c)
+		q, err := v.anywhere(c, within)
 		return exactly(q), err
 	case expr.Cmp:
 		return v.compared(c, within)
@@ -472,7 +472,7 @@ func (v *view) compared(c expr.Cmp, within string) (lowered, error) {
 	case expr.Equal:
 		any = expr.In{Field: one.Field, Values: []event.Value{typed}}
 	case expr.NotEqual:
-		any = expr.Exists{Field: one.Field}
+		any = expr.Exists(one)
 	case expr.Less, expr.LessEqual:
 		any = expr.Range{Field: one.Field, Max: bound}
 	default:

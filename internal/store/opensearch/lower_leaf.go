@@ -305,33 +305,19 @@ func (f target) words(c expr.Words) (lowered, error) {
 		object("query", strings.Join(c.Tokens, " "), "analyzer", "whitespace")))), nil
 }
 
-// anywhere asks for a value anywhere. It can be asked where all that documents hold is indexed as texts.
-func (v *view) anywhere(c expr.Anywhere) (event.Value, error) {
+// anywhere asks for a value anywhere within the nested object at within. It can be asked where all that documents hold
+// there is indexed as texts.
+func (v *view) anywhere(c expr.Anywhere, within string) (event.Value, error) {
 	for _, x := range v.indices {
 		for at, open := range x.open {
-			if !open {
+			if !open && (inside(at, within) || inside(within, at)) {
 				return none, refused("%q of %s: documents may hold things that are not indexed", at, x.name)
 			}
 		}
 		for _, f := range x.fields {
-			if f.kind == "object" {
-				continue
+			if f.kind != "object" && f.name != within && inside(f.path, within) && !f.foundAnywhere(c, within) {
+				return none, refused("%s of %s is not asked for a value anywhere", f.name, x.name)
 			}
-			analysed, isAnalysed := event.Type(0), false
-			if c.Analyse != nil {
-				analysed, isAnalysed = c.Analyse(f.path)
-			}
-			switch {
-			case f.plain != "" || f.limit > 0 || f.nested != "" || f.name != f.path:
-			case f.typ == event.Keyword && f.kind == "keyword" && !isAnalysed:
-				continue
-			case f.typ.IsText() && isAnalysed && analysed == f.typ && c.Pattern == nil:
-				// Read as a keyword too it equals what it holds the words of, if there are any.
-				if len(expr.Tokens(f.typ, c.Text)) > 0 {
-					continue
-				}
-			}
-			return none, refused("%s of %s is not asked for a value anywhere", f.name, x.name)
 		}
 	}
 	if c.Pattern != nil {
@@ -347,6 +333,30 @@ func (v *view) anywhere(c expr.Anywhere) (event.Value, error) {
 		kind = "phrase"
 	}
 	return object("multi_match", object("type", kind, "query", c.Text, "lenient", true)), nil
+}
+
+// foundAnywhere reports whether the cluster, asked for a value anywhere, finds in f what c does.
+func (f *field) foundAnywhere(c expr.Anywhere, within string) bool {
+	analysed, isAnalysed := event.Type(0), false
+	if c.Analyse != nil {
+		analysed, isAnalysed = c.Analyse(f.path)
+	}
+	switch {
+	case f.plain != "" || f.limit > 0 || f.nested != within || f.name != f.path:
+		return false
+	case !isAnalysed:
+		return f.kind == "keyword" && f.typ == event.Keyword
+	case !f.typ.IsText() || f.typ != analysed:
+		return false
+	}
+	// c reads f as a keyword too: what equals or fits as a whole must do so by its words.
+	if c.Pattern == nil {
+		return len(expr.Tokens(f.typ, c.Text)) > 0
+	}
+	p := c.Pattern.Parts
+	return len(p) == 2 && p[1] == expr.PatternPart{} && !strings.ContainsFunc(p[0].Literal, func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < '0' || r > '9')
+	})
 }
 
 // queryString writes a pattern in the language of query_string, in which nearly every sign must be escaped.

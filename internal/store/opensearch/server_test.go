@@ -31,16 +31,17 @@ type server struct {
 	made map[string]bool // indices to delete
 }
 
-// connect returns the server of the environment, without any index; the test is skipped where there is none.
+// connect returns the server of the environment, all of whose indices it deletes; the test is skipped where there is none.
 func connect(t testing.TB) *server {
 	t.Helper()
 	s := &server{t: t, base: os.Getenv(address), made: map[string]bool{}}
 	if s.base == "" {
 		t.Skipf("skipped: %s names no server (make test-opensearch starts one)", address)
 	}
+	s.call("DELETE", "/*?expand_wildcards=open,hidden", "")
 	t.Cleanup(func() {
 		for name := range s.made {
-			s.call("DELETE", "/"+url.PathEscape(name), "")
+			s.ask("DELETE", "/"+url.PathEscape(name), "")
 		}
 	})
 	return s
@@ -159,7 +160,6 @@ type loader struct {
 
 func newLoader(t testing.TB, types func(path string) (event.Type, bool), page int) *loader {
 	s := connect(t)
-	s.call("DELETE", "/*?expand_wildcards=open,hidden&ignore_unavailable=true", "")
 	tree := func(path string) bool { k, declared := types(path); return declared && k == event.Flattened }
 	return &loader{Store: s.store(opensearch.Options{SeqField: seqField, Page: page, Tree: tree}), server: s, types: types, tree: tree,
 		kept: map[string][]exec.Stored{}, states: map[string][]store.AlertState{}, source: map[[2]string]event.Raw{}, events: map[string][]*event.Event{}, seqs: map[*event.Event]uint64{}}
