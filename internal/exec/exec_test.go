@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -316,80 +317,26 @@ func TestTop(t *testing.T) {
 // TestByTime holds that indexes change no row, and are used.
 func TestByTime(t *testing.T) {
 	date := func(path string) expr.Field { return expr.Field{Path: path, Type: event.Date} }
-	rapid.Check(t, func(t *rapid.T) {
-		instant := func(what string) event.Value {
-			return event.Int(1_700_000_000_000 + int64(rapid.IntRange(0, 20).Draw(t, what)))
-		}
-		var rows []Stored
-		for i := range rapid.IntRange(0, 40).Draw(t, "events") {
-			e := &event.Event{ID: fmt.Sprint(i), Stream: rapid.SampledFrom([]string{"a", "b"}).Draw(t, "stream")}
-			for _, path := range []string{"t", "u"} {
-				switch rapid.IntRange(0, 5).Draw(t, "form") {
-				case 0:
-				case 1:
-					e.Set(path, event.String("soon"))
-				case 2:
-					e.Set(path, event.List(instant("first"), instant("second")))
-				default:
-					e.Set(path, instant(path))
+	found := 0
+	for seed := range uint64(150) {
+		r := rand.New(rand.NewPCG(seed, 0))
+		rows := timed(r)
+		indexed := []*Slice{NewSlice(rows, ByTime("t")), NewSlice(rows, ByTime("u")), NewSlice(rows, ByTime("t"), ByTime("u"))}
+		for range 20 {
+			p := timePlan(r)
+			at := store.Snapshot{After: r.Uint64N(2), Seq: 1 + r.Uint64N(3)}
+			want := idsOf(t, NewSlice(rows), p, at)
+			found += len(want)
+			for i, s := range indexed {
+				if diff := cmp.Diff(want, idsOf(t, s, p, at)); diff != "" {
+					t.Fatalf("seed %d, index %d: %#v\n(-without +with an index):\n%s", seed, i, p, diff)
 				}
 			}
-			rows = append(rows, Stored{Event: e, Seq: uint64(rapid.IntRange(0, 3).Draw(t, "seq"))})
 		}
-		bound := func() expr.Bound {
-			if rapid.IntRange(0, 3).Draw(t, "open") == 0 {
-				return expr.Bound{}
-			}
-			v, _ := event.Coerce(event.Date, instant("bound"))
-			return expr.Bound{Value: v, Inclusive: rapid.Bool().Draw(t, "inclusive")}
-		}
-		cond := func() expr.Cond {
-			r := expr.Range{Field: date(rapid.SampledFrom([]string{"t", "u"}).Draw(t, "path")), Min: bound(), Max: bound()}
-			switch rapid.IntRange(0, 4).Draw(t, "cond") {
-			case 0:
-				return expr.Not{Cond: r}
-			case 1:
-				return expr.Or{Conds: []expr.Cond{r, expr.Exists{Field: date("u")}}}
-			case 2:
-				return expr.And{Conds: []expr.Cond{r, expr.Range{Field: date("t"), Min: bound()}}}
-			}
-			return r
-		}
-		var p plan.Node = plan.Scan{Streams: rapid.SampledFrom([][]string{nil, {"a"}}).Draw(t, "streams")}
-		for range rapid.IntRange(1, 4).Draw(t, "nodes") {
-			switch rapid.IntRange(0, 9).Draw(t, "node") {
-			case 0:
-				p = plan.Sort{In: p, Keys: []plan.SortKey{{Value: expr.One{Field: date("t")}}}}
-			case 1: // moves t: what a filter above it says is not about the events' t
-				p = plan.Eval{In: p, Cols: []plan.Column{{Name: "t", Value: expr.One{Field: date("u")}}}}
-			case 2:
-				p = plan.Project{In: p, Paths: []string{"u"}}
-			case 3:
-				p = plan.Limit{In: plan.Sort{In: p}, N: 7}
-			default:
-				p = plan.Filter{In: p, Cond: cond()}
-			}
-		}
-		at := store.Snapshot{After: uint64(rapid.IntRange(0, 1).Draw(t, "after")), Seq: uint64(rapid.IntRange(1, 3).Draw(t, "seq"))}
-		ids := func(s *Slice) (out []string) {
-			rows, err := s.Query(context.Background(), p, at)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer rows.Close()
-			for rows.Next() {
-				out = append(out, rows.Event().ID)
-			}
-			slices.Sort(out)
-			return out
-		}
-		want := ids(NewSlice(rows))
-		for _, options := range [][]Option{{ByTime("t")}, {ByTime("u")}, {ByTime("t"), ByTime("u")}} {
-			if diff := cmp.Diff(want, ids(NewSlice(rows, options...))); diff != "" {
-				t.Fatalf("%#v\n(-without +with an index):\n%s", p, diff)
-			}
-		}
-	})
+	}
+	if found < 1000 {
+		t.Errorf("all plans found only %d rows", found)
+	}
 
 	var rows []Stored
 	for i := range 1000 {
@@ -407,6 +354,84 @@ func TestByTime(t *testing.T) {
 	if c.end != 10 {
 		t.Errorf("with an index %d events are looked at, not 10", c.end)
 	}
+}
+
+// timed makes events with values, or none, of the date fields t and u.
+func timed(r *rand.Rand) []Stored {
+	rows := make([]Stored, r.IntN(40))
+	instant := func() event.Value { return event.Int(1_700_000_000_000 + r.Int64N(20)) }
+	for i := range rows {
+		e := &event.Event{ID: fmt.Sprint(i), Stream: []string{"a", "b"}[r.IntN(2)]}
+		for _, path := range []string{"t", "u"} {
+			switch r.IntN(6) {
+			case 0:
+			case 1:
+				e.Set(path, event.String("soon"))
+			case 2:
+				e.Set(path, event.List(instant(), instant()))
+			default:
+				e.Set(path, instant())
+			}
+		}
+		rows[i] = Stored{Event: e, Seq: r.Uint64N(4)}
+	}
+	return rows
+}
+
+// timePlan makes a plan that filters by the date fields t and u, and changes them on the way.
+func timePlan(r *rand.Rand) plan.Node {
+	date := func(path string) expr.Field { return expr.Field{Path: path, Type: event.Date} }
+	bound := func() expr.Bound {
+		if r.IntN(3) == 0 {
+			return expr.Bound{}
+		}
+		return expr.Bound{Value: event.Millis(1_700_000_000_000 + r.Int64N(20)), Inclusive: r.IntN(2) == 0}
+	}
+	cond := func() expr.Cond {
+		within := expr.Range{Field: date([]string{"t", "t", "u"}[r.IntN(3)]), Min: bound(), Max: bound()}
+		switch r.IntN(6) {
+		case 0:
+			return expr.Not{Cond: within}
+		case 1:
+			return expr.Or{Conds: []expr.Cond{within, expr.Exists{Field: date("u")}}}
+		case 2:
+			return expr.And{Conds: []expr.Cond{within, expr.Range{Field: date("t"), Min: bound()}}}
+		}
+		return within
+	}
+	var p plan.Node = plan.Scan{Streams: [][]string{nil, {"a"}}[r.IntN(2)]}
+	for range 1 + r.IntN(4) {
+		switch r.IntN(10) {
+		case 0:
+			p = plan.Sort{In: p, Keys: []plan.SortKey{{Value: expr.One{Field: date("t")}}}}
+		case 1, 2: // moves t: what a filter above it says is not about the events' t
+			p = plan.Eval{In: p, Cols: []plan.Column{{Name: "t", Value: expr.One{Field: date("u")}}}}
+		case 3:
+			p = plan.Project{In: p, Paths: []string{"u"}}
+		case 4:
+			p = plan.Limit{In: plan.Sort{In: p}, N: 7}
+		default:
+			p = plan.Filter{In: p, Cond: cond()}
+		}
+	}
+	return plan.Filter{In: p, Cond: cond()}
+}
+
+func idsOf(t *testing.T, s *Slice, p plan.Node, at store.Snapshot) (out []string) {
+	t.Helper()
+	rows, err := s.Query(context.Background(), p, at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		out = append(out, rows.Event().ID)
+	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
+	slices.Sort(out)
+	return out
 }
 
 // TestSharedEvents holds that whoever is handed a row may change it.

@@ -3,6 +3,7 @@ package store_test
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -81,49 +82,59 @@ func TestCluster(t *testing.T) {
 	f("100 0 10 90", "0-10 90-100") // in any order
 	f("0 15 31 46 62", "0-15 31-46 62-62")
 
-	rapid.Check(t, func(t *rapid.T) {
-		seconds := rapid.SliceOfN(rapid.IntRange(0, rapid.SampledFrom([]int{10_000, 100_000, 10_000_000}).Draw(t, "spread")), 1, 300).Draw(t, "times")
-		times := make([]time.Time, len(seconds))
-		for i, s := range seconds {
-			times[i] = base.Add(time.Duration(s) * time.Second)
+	for seed := range uint64(400) {
+		r := rand.New(rand.NewPCG(seed, 0))
+		times := make([]time.Time, 1+r.IntN(300))
+		spread := []int{10_000, 100_000, 300_000, 10_000_000}[r.IntN(4)]
+		for i := range times {
+			times[i] = base.Add(time.Duration(r.IntN(spread)) * time.Second)
 		}
-		spans := store.Cluster(slices.Clone(times))
-		if len(spans) > store.MaxLandingSpans {
-			t.Fatalf("%d spans", len(spans))
+		if why := badlyClustered(times, store.Cluster(slices.Clone(times))); why != "" {
+			t.Errorf("seed %d: %s", seed, why)
 		}
-		for _, x := range times {
-			if !slices.ContainsFunc(spans, func(s store.Span) bool { return !x.Before(s.From) && !x.After(s.To) }) {
-				t.Fatalf("no span holds %s", x)
-			}
+	}
+}
+
+// badlyClustered says what is wrong with the spans, or nothing.
+func badlyClustered(times []time.Time, spans []store.Span) string {
+	if len(spans) > store.MaxLandingSpans {
+		return fmt.Sprintf("%d spans", len(spans))
+	}
+	slices.SortFunc(times, time.Time.Compare)
+	within := func(a, b time.Time) bool { // whether one span holds both
+		return slices.ContainsFunc(spans, func(s store.Span) bool { return !a.Before(s.From) && !b.After(s.To) })
+	}
+	if !within(times[0], times[0]) {
+		return fmt.Sprintf("no span holds %s", times[0])
+	}
+	var bridged, open time.Duration = 0, 1 << 62 // the widest gap within a span, the narrowest between two
+	for i := 1; i < len(times); i++ {
+		if !within(times[i], times[i]) {
+			return fmt.Sprintf("no span holds %s", times[i])
 		}
-		slices.SortFunc(times, time.Time.Compare)
-		between := func(a, b time.Time) bool { // whether one span holds both
-			return slices.ContainsFunc(spans, func(s store.Span) bool { return !a.Before(s.From) && !b.After(s.To) })
+		if gap := times[i].Sub(times[i-1]); within(times[i-1], times[i]) {
+			bridged = max(bridged, gap)
+		} else {
+			open = min(open, gap)
 		}
-		var bridged, open time.Duration = 0, 1 << 62 // the widest gap within a span, the narrowest between two
-		for i := 1; i < len(times); i++ {
-			gap := times[i].Sub(times[i-1])
-			if between(times[i-1], times[i]) {
-				bridged = max(bridged, gap)
-			} else {
-				open = min(open, gap)
-			}
+	}
+	switch {
+	case bridged >= open:
+		return fmt.Sprintf("a gap of %s is bridged, one of %s is not", bridged, open)
+	case bridged > 15*time.Minute && len(spans) < store.MaxLandingSpans/2:
+		return fmt.Sprintf("a gap of %s is bridged though there are only %d spans", bridged, len(spans))
+	case open <= 15*time.Minute:
+		return fmt.Sprintf("a gap of %s is not bridged", open)
+	}
+	for i := range spans {
+		if spans[i].Empty() || !slices.ContainsFunc(times, spans[i].From.Equal) || !slices.ContainsFunc(times, spans[i].To.Equal) {
+			return fmt.Sprintf("span %v does not begin and end at a time", spans[i])
 		}
-		if bridged >= open {
-			t.Fatalf("a gap of %s is bridged, one of %s is not", bridged, open)
+		if i > 0 && !spans[i].From.After(spans[i-1].To) {
+			return fmt.Sprintf("spans %v and %v overlap", spans[i-1], spans[i])
 		}
-		if bridged > 15*time.Minute && len(spans) < store.MaxLandingSpans/2 {
-			t.Fatalf("a gap of %s is bridged though there are only %d spans", bridged, len(spans))
-		}
-		for i := range spans {
-			if spans[i].Empty() || !slices.ContainsFunc(times, spans[i].From.Equal) || !slices.ContainsFunc(times, spans[i].To.Equal) {
-				t.Fatalf("span %v does not begin and end at a time", spans[i])
-			}
-			if i > 0 && !spans[i].From.After(spans[i-1].To) {
-				t.Fatalf("spans %v and %v overlap", spans[i-1], spans[i])
-			}
-		}
-	})
+	}
+	return ""
 }
 
 func TestLanding(t *testing.T) {

@@ -99,6 +99,10 @@ func states(t *testing.T, s *suite) {
 	set(7, state("b", "n", event.Int(9)))
 	s.finds(alertScan+"filter (in n:long 9)", "b")
 	s.finds(alertScan+"filter (in n:long 2)", "")
+	s.finds(alertScan+"filter (exists n:long)", "a b")
+	set(7, state("b", "n", event.Null()))
+	s.finds(alertScan+"filter (exists n:long)", "a")
+	set(7, state("b", "n", event.Int(9)))
 	// A state may come before its alert.
 	set(8, state("late", status, event.String("open")))
 	s.apply(9, &store.Change{Alerts: []*event.Event{doc("", "late", `{}`)}})

@@ -117,7 +117,7 @@ func pages(t *testing.T, s *suite) {
 	s.apply(1, c)
 	slices.Sort(ids) // by bytes: 10 before 9
 	var got []string
-	for after := ""; ; {
+	for after := ""; len(got) <= n; {
 		page, err := s.List(ctx, "rule", after, 1000)
 		if err != nil {
 			t.Fatal(err)
