@@ -137,6 +137,12 @@ alerts = [{ event = "near" }]`,
 		`6: expected an alert about event near; came no alert`,
 		`  event near: r.toml:10:38: user.name:alice is false: it is "carol"`,
 		`  event near: r.toml:10:98: event.outcome:failure is true: it is "failure"`)
+	// Of an or, the branch that lacks least.
+	if got, want := said(run(t, "type = 'query'\nquery = 'event.action: a and (user.name: x and host.name: h or source.port: 1)'\n",
+		"[[case]]\nname = 'x'\nevents = [{ fields = { \"event.action\" = 'a', \"source.port\" = 2 } }]\nalerts = [{}]\n")), []string{
+		"4: expected an alert; came no alert", "  event event-1: r.toml:9:77: source.port:1 is false: it is \"2\""}; !cmp.Equal(got, want) {
+		t.Errorf("an or: %s", cmp.Diff(want, got))
+	}
 	f(`events = [{ base = "in", stream = "other-x" }]
 alerts = [{}]`,
 		"6: expected an alert; came no alert",
@@ -217,6 +223,14 @@ alerts = [
     { event = "own", fields = { "user.name" = "casey", "kibana.alert.original_time" = "2026-03-01T00:00:00.000Z", "event.ingested" = "2026-03-01T00:05:00.000Z" } },
     { event = "b", fields = { "user.name" = "dana", "kibana.alert.original_time" = "2026-03-02T00:00:00.000Z", "labels.x" = "y", "aws.cloudtrail.flattened.request_parameters.a.b" = 1, "aws.cloudtrail.user_identity.arn" = [] } },
 ]
+`)
+	f(`[[case]]
+name = "records without IDs are not the same"
+events = [
+    { cloudtrail = '{"eventName":"login","eventSource":"x.amazonaws.com"}' },
+    { cloudtrail = '{"eventName":"login","eventSource":"x.amazonaws.com"}' },
+]
+alerts = [{ event = "event-1" }, { event = "event-2" }]
 `)
 	f(`[[case]]
 name = "a document"
