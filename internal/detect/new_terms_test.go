@@ -3,6 +3,7 @@ package detect_test
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -357,6 +358,32 @@ func TestEvidenceOfOneDelivery(t *testing.T) {
 	}
 }
 
+// The alert holds the whole of its event, also where the rule reads little of it, and one event serves several tuples.
+func TestAlertHoldsItsEvent(t *testing.T) {
+	p := newTerms(t, "now-10m", "now-1d", "user.name")
+	b := newBench(t)
+	want := map[string]string{}
+	for i, user := range []string{"a", "b", "c", "d", "e", "f", "g"} { // more instants than are asked for one by one
+		name := fmt.Sprintf("%q", user)
+		if i == 0 {
+			name = `["a","a2"]`
+			want["a2"] = "region-0"
+		}
+		want[user] = fmt.Sprint("region-", i)
+		b.land(login(t, fmt.Sprint(i), fmt.Sprintf("9 10:0%d", i+1), fmt.Sprintf(`{"user":{"name":%s},"cloud":{"region":"region-%d"}}`, name, i)))
+	}
+	got := map[string]string{}
+	for _, a := range b.at(p, "9 10:10").Alerts {
+		got[a.Values("kibana.alert.new_terms")[0].Text()] = a.Text("cloud.region")
+		if a.Text("kibana.alert.original_event.action") != "login" || a.Text("kibana.alert.original_time") != a.Text("tocsin.alert.evidence_time") {
+			t.Errorf("alert %s", a.AppendJSON(nil, nil))
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("regions by user (-want +got):\n%s", diff)
+	}
+}
+
 // A rule that is changed to cut its windows on another time alerts on no event twice.
 func TestAnotherTimeField(t *testing.T) {
 	b := newBench(t)
@@ -410,11 +437,21 @@ func TestNoCircles(t *testing.T) {
 	if !onAlerts.OnAlerts() || first.OnAlerts() {
 		t.Error("which rule reads alerts")
 	}
+	// New terms among alerts: the rule's own name is none.
+	names := compile(t, parse(t, "names", "type='new_terms'\nquery='*'\nfrom='now-30m'\nindex=['.alerts-security.*']\n"+
+		terms("now-1d", "kibana.alert.rule.name")))
+	if got := found(b.at(names, "9 10:20").Alerts); len(got) != 2 {
+		t.Errorf("names of rules: %v", got)
+	}
+	if got := found(b.at(names, "9 10:25").Alerts); len(got) != 0 {
+		t.Errorf("names of rules, once more: %v", got)
+	}
 	var depths []string
 	for _, a := range b.alerts() {
 		depths = append(depths, a.Text("kibana.alert.depth"))
 	}
-	if len(depths) != 3 || strings.Count(strings.Join(depths, ""), "2") != 1 {
+	slices.Sort(depths)
+	if got := strings.Join(depths, " "); got != "1 1 2 2 3" { // of the two of "second", that on an alert has the lesser ID
 		t.Errorf("depths %v", depths)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/tocsin-sec/tocsin/internal/detect"
+	"github.com/tocsin-sec/tocsin/internal/event"
 	"github.com/tocsin-sec/tocsin/internal/replay"
 	"github.com/tocsin-sec/tocsin/internal/schedule"
 	"github.com/tocsin-sec/tocsin/internal/store"
@@ -40,6 +41,22 @@ func TestReplay(t *testing.T) {
 	again := run(t, db, now, replay.Options{}, p)
 	if len(again.Alerts) > 0 || again.Rules[0].Windows != 0 {
 		t.Errorf("a second replay runs %d windows and finds %v", again.Rules[0].Windows, said(again.Alerts))
+	}
+}
+
+// Of events that one object delivered the one that happened first is the evidence, whatever their order in it.
+func TestReplayOfOneDelivery(t *testing.T) {
+	db, now := mem.New(nil), clock()
+	var events []*event.Event
+	for i, minute := range []string{"04", "02", "03"} {
+		e := happened(strconv.Itoa(i), at(t, "9 10:"+minute), "eve", "login")
+		e.Set("event.ingested", event.String("2026-03-09T10:08:00.000Z"))
+		events = append(events, e)
+	}
+	load(t, db, now, events...)
+	report := run(t, db, now, replay.Options{}, program(t, "delivered", "timestamp_override='event.ingested'\n"+newUser))
+	if len(report.Alerts) != 1 || report.Alerts[0].Text("tocsin.alert.evidence_id") != "1" || report.Alerts[0].Text("event.ingested") == "" {
+		t.Errorf("alerts %v on %s", said(report.Alerts), report.Alerts[0].Text("tocsin.alert.evidence_id"))
 	}
 }
 
