@@ -8,6 +8,7 @@ import (
 
 	"github.com/tocsin-sec/tocsin/internal/event"
 	"github.com/tocsin-sec/tocsin/internal/exec"
+	"github.com/tocsin-sec/tocsin/internal/plan"
 	"github.com/tocsin-sec/tocsin/internal/store"
 )
 
@@ -79,7 +80,7 @@ func (s *Store) Apply(ctx context.Context, c *store.Change) error {
 
 // addEvent adds a copy of e to n, unless it is a duplicate.
 func (s *Store) addEvent(n *commit, e *event.Event, live bool) error {
-	t, ok := timeAt(e, "@timestamp")
+	t, ok := timeAt(e)
 	if !ok || e.Stream == "" || e.ID == "" {
 		return fmt.Errorf("event %q of stream %q has no @timestamp, stream or ID", e.ID, e.Stream)
 	}
@@ -118,7 +119,7 @@ func (s *Store) addEvent(n *commit, e *event.Event, live bool) error {
 
 // addAlert adds a copy of the alert to n, unless its ID is known.
 func (s *Store) addAlert(n *commit, e *event.Event) error {
-	t, ok := timeAt(e, "@timestamp")
+	t, ok := timeAt(e)
 	if !ok || e.ID == "" {
 		return fmt.Errorf("alert %q has no @timestamp or ID", e.ID)
 	}
@@ -144,10 +145,11 @@ func (s *Store) add(n *commit, e *event.Event, t time.Time) {
 		n.landings[e.Stream] = l
 	}
 	l.time = append(l.time, t)
-	if ingested, ok := timeAt(e, "event.ingested"); ok {
-		t = ingested
+	ingested := timesAt(e, plan.Ingested)
+	if len(ingested) == 0 {
+		ingested = append(ingested, t)
 	}
-	l.ingested = append(l.ingested, t)
+	l.ingested = append(l.ingested, ingested...)
 }
 
 // misfits counts the scalars at and below path that the type declared for their path cannot read.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/tocsin-sec/tocsin/internal/event"
 	"github.com/tocsin-sec/tocsin/internal/exec"
+	"github.com/tocsin-sec/tocsin/internal/expr"
 	"github.com/tocsin-sec/tocsin/internal/plan"
 	"github.com/tocsin-sec/tocsin/internal/store"
 )
@@ -120,10 +121,10 @@ func (s *Store) Streams(_ context.Context, patterns []string) ([]store.Stream, e
 		}
 		stream.Events++
 		stream.Seq.Last = r.Seq
-		if t, ok := timeAt(r.Event, "@timestamp"); ok {
+		if t, ok := timeAt(r.Event); ok {
 			stream.Time = stream.Time.Include(t)
 		}
-		if t, ok := timeAt(r.Event, "event.ingested"); ok {
+		for _, t := range timesAt(r.Event, plan.Ingested) {
 			stream.Ingested = stream.Ingested.Include(t)
 		}
 		for _, f := range r.Event.Fields() {
@@ -160,10 +161,19 @@ func addPaths(set map[string]bool, path string, v event.Value) {
 	}
 }
 
-// timeAt returns the instant that stands at path.
-func timeAt(e *event.Event, path string) (time.Time, bool) {
-	v, ok := event.Coerce(event.Date, e.Get(path))
+// timeAt returns the event's @timestamp, which is one value.
+func timeAt(e *event.Event) (time.Time, bool) {
+	v, ok := event.Coerce(event.Date, e.Get(plan.Timestamp))
 	return v.Time(), ok
+}
+
+// timesAt returns the instants of the date field at path: all that a condition on it may meet.
+func timesAt(e *event.Event, path string) []time.Time {
+	var out []time.Time
+	for _, v := range expr.Read(expr.Field{Path: path, Type: event.Date}, e) {
+		out = append(out, v.Time())
+	}
+	return out
 }
 
 // DropSegments removes the events of the streams that streams names (nil: all but alerts) whose day of @timestamp lies
@@ -179,7 +189,7 @@ func (s *Store) DropSegments(_ context.Context, before store.Day, streams []stri
 	gone := func(stream string, day store.Day) bool { return day < before && store.Selects(streams, stream) }
 	kept := make([]exec.Stored, 0, len(s.rows))
 	for _, r := range s.rows {
-		t, _ := timeAt(r.Event, "@timestamp")
+		t, _ := timeAt(r.Event)
 		if day := store.DayOf(t); gone(r.Event.Stream, day) {
 			dropped[segment{r.Event.Stream, day}] = true
 			delete(s.ids, docID{r.Event.Stream, day, r.Event.ID})

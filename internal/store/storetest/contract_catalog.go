@@ -36,7 +36,7 @@ func streams(t *testing.T, s *suite) {
 			doc("logs-b", "3", `{"@timestamp":"2026-03-01T23:59:59.999Z","event":{"ingested":"2026-03-05T00:00:00.500Z"}}`),
 			doc("logs-b", "4", `{"@timestamp":"2026-03-02T00:00:00Z","event":{"ingested":"2026-03-04T00:00:00Z"},
 				"aws.cloudtrail.flattened.request_parameters":{"a":{"b":1},"c.d":[{"e":2}]},"files":[{"name":"x"},{"size":1}]}`),
-			doc(".hidden", "5", `{}`),
+			doc(".hidden", "5", `{"event.ingested":["2026-03-07T00:00:00Z",["never",1772359200123]]}`),
 		},
 		Alerts: []*event.Event{doc("", "6", `{}`)},
 	})
@@ -67,6 +67,11 @@ func streams(t *testing.T, s *suite) {
 	holds("time of logs-b", b.Time, "2026-03-01T23:59:59.999Z", "2026-03-03T00:00:00.001Z")
 	holds("ingested of logs-a", a.Ingested, "2026-03-02", "2026-03-02")
 	holds("ingested of logs-b", b.Ingested, "2026-03-04", "2026-03-05T00:00:00.500Z")
+	list, err = s.Streams(ctx, []string{".hidden"})
+	if err != nil || len(list) != 1 {
+		t.Fatalf("streams: %v, %v", list, err)
+	}
+	holds("ingested of several values", list[0].Ingested, "2026-03-01T10:00:00.123Z", "2026-03-07")
 	seq := second.Outcome.Seq
 	if a.Seq.First == 0 || a.Seq.First > a.Seq.Last || b.Seq.Last != seq || b.Seq.First >= seq || a.Seq.Last >= seq {
 		t.Errorf("sequence numbers of the streams: %v and %v, the last commit is %d", a.Seq, b.Seq, seq)
@@ -163,13 +168,22 @@ func landings(t *testing.T, s *suite) {
 		t.Fatalf("landings of a conflict and an alert: %+v", got)
 	}
 	equal(t, "the landing of a live event", []store.Span{{From: commitTime(4), To: commitTime(4)}}, got[1].Ingested)
+	// Of several times of ingestion each counts, in whatever form; where none can be read, the event's time does.
+	c = s.apply(5, &store.Change{Events: []*event.Event{
+		doc("logs-d", "1", `{"@timestamp":"2026-03-02T00:00:00Z","event":{"ingested":[1772359200123,["2026-03-09"],"never"]}}`),
+		doc("logs-d", "2", `{"@timestamp":"2026-03-04T00:00:00Z","event":{"ingested":"never"}}`),
+	}})
+	equal(t, "the landing of several times", []store.Landing{{Seq: c.Outcome.Seq, Stream: "logs-d",
+		Time: []store.Span{span("2026-03-02", "2026-03-02"), span("2026-03-04", "2026-03-04")},
+		Ingested: []store.Span{span("2026-03-01T10:00:00.123Z", "2026-03-01T10:00:00.123Z"), span("2026-03-04", "2026-03-04"),
+			span("2026-03-09", "2026-03-09")}}}, next())
 	// Many far apart are covered by a bounded number of spans.
 	var many []*event.Event
 	for i := range 300 {
 		when := time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC).Add(time.Duration(i) * time.Hour)
 		many = append(many, doc("logs-c", fmt.Sprint(i), fmt.Sprintf(`{"@timestamp":%q}`, event.FormatTime(when))))
 	}
-	s.apply(5, &store.Change{Events: many})
+	s.apply(6, &store.Change{Events: many})
 	got = next()
 	if len(got) != 1 || len(got[0].Time) == 0 || len(got[0].Time) > store.MaxLandingSpans {
 		t.Fatalf("landings of many hours: %d", len(got))

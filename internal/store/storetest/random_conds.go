@@ -3,6 +3,7 @@ package storetest
 import (
 	"math/rand/v2"
 	"strings"
+	"unicode"
 
 	"github.com/tocsin-sec/tocsin/internal/event"
 	"github.com/tocsin-sec/tocsin/internal/expr"
@@ -218,8 +219,13 @@ func (g *planner) like() expr.Cond {
 			text = pick(g.r, tokens)
 		}
 	}
-	if c.Fold && chance(g.r, 50) {
-		text = strings.ToUpper(text)
+	if c.Fold {
+		text = strings.Map(func(r rune) rune {
+			if chance(g.r, 40) {
+				return unicode.SimpleFold(r)
+			}
+			return r
+		}, text)
 	}
 	c.Pattern = g.pattern(text)
 	return c

@@ -35,9 +35,9 @@ related.ip "10.0.0.1" "10.0.0.2" "2001:db8::1" "AWS Internal"
 source.geo.location "50.1,8.6" {"lat":50.1,"lon":8.6}
 source.ip "10.0.0.1" "10.1.2.3" "::ffff:10.1.2.3" "2001:db8::1" "::1" "255.255.255.255" "AWS Internal" "10.0.0.0/8"
 source.port 0 22 443 443.9 "443" "0x1bb" "https" -1 65535 4.43e2
-tags "x" "y" "z" "" "X"
+tags "x" "y" "z" "" "X" "σς" "ΣΣ" "ẞ"
 user.id "AIDA1" "AIDA2" 7 7.0 "7"
-user.name "root" "Root" "alice" "bob" "Ünïcode" " root " ""
+user.name "root" "Root" "alice" "bob" "Kaſ" "Ünïcode" " root " ""
 user_agent.original "aws-cli/2.0 Python/3.8" "Mozilla/5.0" "AWS-CLI/2.0 python/3.8"
 free.text "one" "two" "One" 1 1.0 true
 free.number 1 2 3 4.5 "5" -6

@@ -94,7 +94,11 @@ func (g *planner) columnName(i int) string {
 func (g *planner) eval(p plan.Node) plan.Node {
 	e := plan.Eval{In: p}
 	for i := range 1 + g.r.IntN(3) {
-		e.Cols = append(e.Cols, plan.Column{Name: g.columnName(i), Value: g.value(2, g.class())})
+		c := plan.Column{Name: g.columnName(i), Value: g.value(2, g.class())}
+		if i > 0 && chance(g.r, 30) { // what the column before it takes the place of
+			c.Value = expr.One{Field: column(e.Cols[i-1].Name, typeOf(e.Cols[i-1].Value))}
+		}
+		e.Cols = append(e.Cols, c)
 	}
 	return e
 }

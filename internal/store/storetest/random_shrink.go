@@ -157,6 +157,10 @@ func simplerPlans(p plan.Node) (out []plan.Node) {
 				out = append(out, plan.Sort{In: n.In, Keys: with(n.Keys, i, plan.SortKey{Value: x, Desc: n.Keys[i].Desc})})
 			}
 		}
+	case plan.Limit:
+		if n.N > 0 {
+			out = append(out, plan.Limit{In: n.In, N: n.N / 2}, plan.Limit{In: n.In, N: n.N - 1})
+		}
 	case plan.Project:
 		for i := range n.Paths {
 			out = append(out, plan.Project{In: n.In, Paths: without(n.Paths, i)})
