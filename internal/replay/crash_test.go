@@ -74,7 +74,7 @@ func TestFailedCommits(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 1))
 	var events []*event.Event
 	for i := range 800 {
-		events = append(events, happened(fmt.Sprint(i), began.Add(time.Duration(r.IntN(3*24*60))*time.Minute), fmt.Sprint("user", r.IntN(300)), "login"))
+		events = append(events, happened(fmt.Sprint(i), began.Add(time.Duration(r.IntN(3*24*60))*time.Minute), fmt.Sprint("user", r.IntN(60)), "login"))
 	}
 	// The last tenth lands late, after the others were replayed.
 	onTime, late := events[:720], events[720:]

@@ -54,7 +54,7 @@ func TestReplayOfOneDelivery(t *testing.T) {
 		events = append(events, e)
 	}
 	load(t, db, now, events...)
-	report := run(t, db, now, replay.Options{}, program(t, "delivered", "timestamp_override='event.ingested'\n"+newUser))
+	report := run(t, db, now, replay.Options{}, program(t, "delivered", "timestamp_override='event.ingested'\ntimestamp_override_fallback_disabled=true\n"+newUser))
 	if len(report.Alerts) != 1 || report.Alerts[0].Text("tocsin.alert.evidence_id") != "1" || report.Alerts[0].Text("event.ingested") == "" {
 		t.Errorf("alerts %v on %s", said(report.Alerts), report.Alerts[0].Text("tocsin.alert.evidence_id"))
 	}
