@@ -66,17 +66,13 @@ type commands struct {
 	Bench    benchCommand    `cmd:"" hidden:"" help:"Measure loading and rules on generated events."`
 }
 
-// memoryLimit is what the Go side of the process tries to get by with, in bytes. With what DuckDB may take besides, the
-// process stays below 1 GiB whatever it reads; without it garbage alone may double that.
-const memoryLimit = 448 << 20
-
 // Main runs the process: arguments, streams and signals are its own. It returns the code to exit with. The first
 // interrupt ends the command in order, a second one ends the process at once.
 func Main() int {
 	// Without this a reader that goes away (head) would end the process before the temporary store is removed.
 	signal.Ignore(syscall.SIGPIPE)
 	if os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(memoryLimit)
+		debug.SetMemoryLimit(goMemory)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()

@@ -71,7 +71,7 @@ func (l loading) load(ctx context.Context, paths []string, stdin io.Reader) (loa
 	}
 	defer reader.Close()
 	watched := &letterWatch{Writer: l.db}
-	loader := ingest.New(watched, l.set, l.enrichers, ingest.Options{Clock: l.clock})
+	loader := ingest.New(watched, l.set, l.enrichers, ingest.Options{Clock: l.clock, BatchEvents: batchEvents})
 	l.progress.show(l.progress.reading(reader.Progress, loader.Seen))
 	defer l.progress.show(nil)
 	err = l.each(ctx, reader, loader, &out)

@@ -19,9 +19,18 @@ import (
 	"github.com/tocsin-sec/tocsin/internal/store/duck"
 )
 
+// What the parts of the process may have in memory, in bytes, so that all of it stays below 1 GiB: the Go side tries to
+// get by with goMemory, the store's DuckDB with storeMemory and about 200 MB besides. Batches are what the Go side holds
+// most of: 16,384 events, and as many on their way, are 350 MB of typical records.
+const (
+	goMemory    = 400 << 20
+	storeMemory = 256 << 20
+	batchEvents = 16 << 10
+)
+
 // openStore opens the store in the file called name, which is made where it does not exist.
 func openStore(ctx context.Context, name string) (store.Store, error) {
-	return duck.Open(ctx, name, duck.Options{Types: fieldType})
+	return duck.Open(ctx, name, duck.Options{Types: fieldType, Memory: storeMemory})
 }
 
 // openExisting opens the store in the file called name, which must exist.
