@@ -81,10 +81,9 @@ type Enricher func(*event.Event)
 // Loader takes objects to a store, one after the other, working on several records at once. Its methods are called by
 // one goroutine, Seen by any.
 type Loader struct {
-	db        store.Writer
-	set       normalize.DataSet
-	enrichers []Enricher
-	opt       Options
+	db    store.Writer
+	input *input // of the objects that come
+	opt   Options
 
 	jobs    chan *job // to the workers
 	ordered chan *job // to the committer, in the order of the records
@@ -101,8 +100,15 @@ type Loader struct {
 	current *job
 }
 
-// job is a run of neighbouring records.
+// input is what makes events of records.
+type input struct {
+	set       normalize.DataSet
+	enrichers []Enricher
+}
+
+// job is a run of neighbouring records of one input.
 type job struct {
+	input  *input
 	raws   []event.Raw
 	bytes  int
 	ready  chan struct{}
@@ -122,7 +128,7 @@ func New(db store.Writer, set normalize.DataSet, enrichers []Enricher, opt Optio
 	if opt.Workers == 0 {
 		opt.Workers = runtime.GOMAXPROCS(0)
 	}
-	l := &Loader{db: db, set: set, enrichers: enrichers, opt: opt,
+	l := &Loader{db: db, input: &input{set, enrichers}, opt: opt,
 		jobs: make(chan *job, opt.Workers), ordered: make(chan *job, aheadJobs), done: make(chan struct{}),
 		account: Account{Rejected: map[string]int64{}}}
 	l.ctx, l.stop = context.WithCancel(context.Background())
@@ -136,16 +142,28 @@ func New(db store.Writer, set normalize.DataSet, enrichers []Enricher, opt Optio
 // Seen is the number of records read so far.
 func (l *Loader) Seen() int64 { return l.seen.Load() }
 
+// Use says that the objects which follow are of set, which is a pointer, and which enrichers add to their events.
+func (l *Loader) Use(set normalize.DataSet, enrichers []Enricher) {
+	if l.input.set != set {
+		l.input = &input{set, enrichers}
+	}
+}
+
 // Object reads one uncompressed object to its end. What makes the rest of it unreadable is returned as a
 // *normalize.ObjectError, and the loader is ready for the next object; any other error ends the load.
 func (l *Loader) Object(ctx context.Context, name string, r io.Reader) error {
-	err := l.set.Split(r, name, func(raw event.Raw) error {
+	err := l.input.set.Split(r, name, func(raw event.Raw) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
+		if l.current != nil && l.current.input != l.input {
+			if err := l.send(ctx); err != nil {
+				return err
+			}
+		}
 		l.seen.Add(1)
 		if l.current == nil {
-			l.current = &job{ready: make(chan struct{})}
+			l.current = &job{input: l.input, ready: make(chan struct{})}
 		}
 		l.current.raws = append(l.current.raws, raw)
 		l.current.bytes += len(raw.Data)
@@ -217,7 +235,7 @@ func (l *Loader) Account() Account { return l.account }
 func (l *Loader) work() {
 	for j := range l.jobs {
 		for _, raw := range j.raws {
-			e, err := l.normalise(raw, &j.counts)
+			e, err := j.normalise(raw)
 			if err != nil {
 				j.dead = append(j.dead, deadLetter(raw, err))
 				continue
@@ -233,31 +251,33 @@ const internalError = "internal-error"
 
 // normalise makes one event, finished and enriched. A record on which that fails, by a panic or by an event that no store
 // can take, is rejected like any other bad one: one record must never end a load.
-func (l *Loader) normalise(raw event.Raw, counts *normalize.Counts) (e *event.Event, err error) {
+func (j *job) normalise(raw event.Raw) (e *event.Event, err error) {
+	counts := &j.counts
 	defer func() {
 		if r := recover(); r != nil {
 			e, err = nil, counts.Reject(internalError, fmt.Sprint(r))
 		}
 	}()
-	if e, err = l.set.Normalize(raw, counts); err != nil {
+	if e, err = j.input.set.Normalize(raw, counts); err != nil {
 		if rejected := new(normalize.Rejected); !errors.As(err, &rejected) {
 			err = counts.Reject(internalError, err.Error()) // the others are counted
 		}
 		return nil, err
 	}
-	for _, enrich := range l.enrichers {
+	for _, enrich := range j.input.enrichers {
 		enrich(e)
 	}
-	l.set.Finish(e)
+	j.input.set.Finish(e)
 	if _, timed := happened(e); !timed || e.ID == "" || e.Stream == "" {
 		return nil, counts.Reject(internalError, "an event without a time, an ID or a stream came out")
 	}
 	return e, nil
 }
 
-// happened is the @timestamp of e; false where there is none.
+// happened is the @timestamp of e; false where there is none that a store reads.
 func happened(e *event.Event) (time.Time, bool) {
-	return plan.TimeField{Primary: plan.Timestamp}.Of(e)
+	at, ok := event.Coerce(event.Date, e.Get(plan.Timestamp))
+	return at.Time(), ok
 }
 
 // commitAll gathers the jobs in order and commits batch by batch.
@@ -307,20 +327,62 @@ func (l *Loader) note(j *job) {
 	}
 }
 
+// commitPlaces is how many days of streams one commit writes to. A store that keeps each by itself takes memory for each:
+// DuckDB 3 MB, so that records of 130 days in one commit took all of it.
+const commitPlaces = 48
+
+// commit writes the batch: in one commit, unless its events are of very many days.
 func (l *Loader) commit() error {
-	if len(l.batch.events) == 0 && len(l.batch.dead) == 0 {
-		return nil
+	dead := l.batch.dead
+	for _, events := range apart(l.batch.events) {
+		if err := l.apply(store.Change{Events: events, Records: dead}); err != nil {
+			return err
+		}
+		dead = nil
 	}
-	began := l.opt.Clock()
-	c := store.Change{At: began, Events: l.batch.events, Records: l.batch.dead}
+	if len(dead) > 0 {
+		if err := l.apply(store.Change{Records: dead}); err != nil {
+			return err
+		}
+	}
+	l.batch = batch{}
+	return nil
+}
+
+// apart parts events so that each part is of at most commitPlaces days of streams. Events of one day stay together, in
+// order: which of two is the duplicate does not change.
+func apart(events []*event.Event) [][]*event.Event {
+	type place struct {
+		stream string
+		day    store.Day
+	}
+	number := map[place]int{}
+	var parts [][]*event.Event
+	for _, e := range events {
+		at, _ := happened(e)
+		p := place{e.Stream, store.DayOf(at)}
+		n, known := number[p]
+		if !known {
+			n = len(number)
+			number[p] = n
+		}
+		if n/commitPlaces == len(parts) {
+			parts = append(parts, nil)
+		}
+		parts[n/commitPlaces] = append(parts[n/commitPlaces], e)
+	}
+	return parts
+}
+
+func (l *Loader) apply(c store.Change) error {
+	c.At = l.opt.Clock()
 	if err := l.db.Apply(l.ctx, &c); err != nil {
-		return fmt.Errorf("commit %d events: %w", len(l.batch.events), err)
+		return fmt.Errorf("commit %d events: %w", len(c.Events), err)
 	}
-	l.account.LongestCommit = max(l.account.LongestCommit, l.opt.Clock().Sub(began))
+	l.account.LongestCommit = max(l.account.LongestCommit, l.opt.Clock().Sub(c.At))
 	l.account.Stored += int64(c.Outcome.Stored)
 	l.account.Duplicates += int64(c.Outcome.Duplicates)
 	l.account.Conflicts += int64(c.Outcome.Conflicts)
 	l.account.Misfits += int64(c.Outcome.Misfits)
-	l.batch = batch{}
 	return nil
 }

@@ -295,6 +295,10 @@ func TestFaultyDataSet(t *testing.T) {
 		e.Set("@timestamp", event.String("tomorrow"))
 		return nil
 	}))
+	f("a time, an ID", set(func(e *event.Event, _ *normalize.Counts) error {
+		e.Set("@timestamp", event.Strings("2026-03-01T12:00:00Z", "2026-03-01T12:00:00Z"))
+		return nil
+	}))
 	f("index out of range", func(b *bench) {
 		b.enrich = []ingest.Enricher{func(e *event.Event) {
 			if e.ID == "faulty" {
@@ -460,5 +464,77 @@ func TestOddNames(t *testing.T) {
 	}
 	if len(b.letters()) != 1 {
 		t.Errorf("letters: %v", b.letters())
+	}
+}
+
+// TestUse loads objects of two data sets by turns: each record is read by its own, in order, with its own enrichers.
+func TestUse(t *testing.T) {
+	b := newBench(t)
+	second := cloudtrail.New(cloudtrail.Options{Profile: cloudtrail.Filebeat})
+	mark := func(text string) []ingest.Enricher {
+		return []ingest.Enricher{func(e *event.Event) { e.Set("labels.by", event.String(text)) }}
+	}
+	l := b.loader()
+	var want []string
+	for n := range 7 {
+		by, set := "first", b.set
+		if n%3 == 1 {
+			by, set = "second", second
+		}
+		l.Use(set, mark(by))
+		if err := l.Object(context.Background(), fmt.Sprint(n), strings.NewReader(trail(numbered(fmt.Sprint("o", n), 3)...))); err != nil {
+			t.Fatal(err)
+		}
+		for i := range 3 {
+			want = append(want, fmt.Sprintf("o%d-%d %s", n, i, by))
+		}
+	}
+	if err := l.Close(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, e := range everything(t, b.db) {
+		by := e.Text("labels.by")
+		if (e.Stream == "filebeat-aws-default") != (by == "second") {
+			by = "another set than its enricher's"
+		}
+		if by == "" { // what the loader was made with
+			by = "first"
+		}
+		got = append(got, e.ID+" "+by)
+	}
+	slices.Sort(got)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// TestManyDays loads records of many days, interleaved, in one batch: each commit is of a few days, and what comes twice
+// is stored once.
+func TestManyDays(t *testing.T) {
+	b := newBench(t)
+	const days = 200
+	most := 0
+	b.before = func(_ int, c *store.Change) error {
+		seen := map[string]bool{}
+		for _, e := range c.Events {
+			seen[e.Text("@timestamp")[:10]] = true
+		}
+		most = max(most, len(seen))
+		return nil
+	}
+	var records []string
+	for round := range 3 {
+		for n := range days {
+			at := time.Date(2025, 1, 1, 12, 0, 0, 0, time.UTC).AddDate(0, 0, n).Format(time.RFC3339)
+			records = append(records, strings.Replace(record(fmt.Sprintf("%d-%d", min(round, 1), n), ""), "2026-03-01T12:00:00Z", at, 1))
+		}
+	}
+	a, broken := b.load(object{"o", trail(append(records, "{}")...)})
+	if len(broken) != 0 || a.Stored != 2*days || a.Duplicates != days || a.Conflicts != 0 || a.RejectedTotal() != 1 || len(b.letters()) != 1 {
+		t.Errorf("%+v, %d letters", a, len(b.letters()))
+	}
+	if most != 48 || b.commits != 5 {
+		t.Errorf("%d commits, of %d days at most", b.commits, most)
 	}
 }
