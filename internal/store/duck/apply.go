@@ -82,7 +82,23 @@ func (s *Store) Apply(ctx context.Context, c *store.Change) error {
 	}
 	s.take(n)
 	c.Outcome = n.Outcome
+	s.settle(context.WithoutCancel(ctx))
 	return nil
+}
+
+// settleAt is how many segments may be written to before the file takes them in. Until then what they gained stays in
+// memory in blocks of its own, up to 3 MB a segment however little it is: 133 took all that DuckDB has.
+const settleAt = 64
+
+// settle moves what commits wrote from the log and from memory into the file, when it has become much. Where that is not
+// possible now, the next commit tries again.
+func (s *Store) settle(ctx context.Context) {
+	cat := *s.catalog.Load()
+	if cat.loose < settleAt || s.writer.exec(ctx, "CHECKPOINT "+catalogName) != nil {
+		return
+	}
+	cat.loose = 0
+	s.catalog.Store(&cat)
 }
 
 // rollBack takes back what the open transaction did, and returns err.
@@ -139,6 +155,7 @@ func (s *Store) take(n *commit) {
 	s.takePrograms(n)
 	cat := s.catalog.Load().with(n.segments)
 	cat.seq, cat.committed, cat.streams = n.Seq, n.at, n.streams
+	cat.loose += len(n.segments)
 	if len(n.layouts) > 0 {
 		layouts := map[int32][]*layout{}
 		for stream, all := range cat.layouts {

@@ -58,6 +58,7 @@ type catalog struct {
 	streams   []string            // by number; "" for one that is gone
 	layouts   map[int32][]*layout // by stream; the last is the one that is written
 	segments  []*segment          // sorted by stream, day and generation
+	loose     int                 // how many segments were written to since the last checkpoint, one as often as it was
 }
 
 // of returns the segments of a stream and day.
