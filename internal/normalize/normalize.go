@@ -15,6 +15,8 @@
 package normalize
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"io"
 	"sort"
@@ -33,8 +35,8 @@ type DataSet interface {
 	// A record that is broken but whose end can be found is yielded like any other: Normalize rejects it.
 	Split(r io.Reader, object string, yield func(event.Raw) error) error
 
-	// Normalize turns one record into one event, or returns a *Rejected. The event keeps raw as its Source. counts
-	// must not be shared between goroutines.
+	// Normalize turns one record into one event, or returns a *Rejected. The event keeps raw as its Source, or that part
+	// of it which is not the wrapping of a document. counts must not be shared between goroutines.
 	Normalize(raw event.Raw, counts *Counts) (*event.Event, error)
 
 	// Finish adds to a normalised, enriched event the fields that belong to its stream and not to its record.
@@ -58,6 +60,11 @@ const (
 	NoEventTime = "no-event-time" // nothing in the record says when it happened
 	TooDeep     = "too-deep"      // nested deeper than event.MaxDepth
 	TooMany     = "too-many"      // the record holds more than MaxValues values
+	NoSource    = "no-source"     // a search hit, or an action of _bulk, without its document
+	BulkUpdate  = "bulk-update"   // an action of _bulk that changes a document
+	BulkDelete  = "bulk-delete"   // an action of _bulk that removes a document
+	BadField    = "bad-field"     // a field has a name that no field can have
+	BadStream   = "bad-stream"    // the record names a stream that it cannot land in
 )
 
 // The reasons for which the rest of an object is not read.
@@ -126,6 +133,12 @@ func (c *Counts) Add(o Counts) {
 		}
 		c.Rejected[reason] += n
 	}
+}
+
+// ContentID is the ID of an event whose record names none: it is the same for the same bytes.
+func ContentID(record []byte) string {
+	sum := sha256.Sum256(record)
+	return "sha256:" + hex.EncodeToString(sum[:16])
 }
 
 // Registry finds data sets by name.

@@ -111,6 +111,24 @@ func (s *Scanner) SkipLine() error {
 	}
 }
 
+// EndLine goes to the end of the line that begins at the offset from, which is kept, after scanning it failed with err.
+// It returns err where that is no mistake in the line.
+func (s *Scanner) EndLine(from int64, err error) error {
+	if !broken(err) {
+		return err
+	}
+	at := s.Offset()
+	line := bytes.IndexByte(s.Bytes(from, at), '\n')
+	if line < 0 {
+		return s.SkipLine()
+	}
+	if !s.Rescan(at - from - int64(line)) {
+		return err
+	}
+	s.Back(from + int64(line))
+	return nil
+}
+
 // array walks a list at the top of the object.
 func (s *Scanner) array(start int64, shape Shape) error {
 	s.pos++
@@ -164,10 +182,10 @@ func (s *Scanner) Elements(each func(from, to int64) error) error {
 	}
 }
 
-// longestKey is the length up to which Key tells what it took.
-const longestKey = 16
+// longestKey is the length up to which Key tells what it took, in bytes.
+const longestKey = 32
 
-// Key takes a key and its colon, and returns the key when it is no longer than 16 bytes, else "". Where nothing is kept,
+// Key takes a key and its colon, and returns the key when it is no longer than 32 bytes, else "". Where nothing is kept,
 // the key is not kept either.
 func (s *Scanner) Key() (string, error) {
 	c, err := s.Must()
@@ -192,6 +210,48 @@ func (s *Scanner) Key() (string, error) {
 		s.keep = -1
 	}
 	return key, s.Expect(':')
+}
+
+// Member returns where the value of key stands in the JSON object data, the last one if there are several.
+func Member(data []byte, key string) (from, to int, ok bool) {
+	s := ScanBytes(data, nil)
+	if c, err := s.Next(); err != nil || c != '{' {
+		return 0, 0, false
+	}
+	s.Skip()
+	for {
+		c, err := s.Next()
+		if err != nil || c == '}' {
+			return from, to, ok
+		}
+		if c == ',' {
+			s.Skip()
+			if c, err = s.Next(); err != nil {
+				return from, to, ok
+			}
+		}
+		if c != '"' {
+			return from, to, ok
+		}
+		at := s.Offset()
+		if s.Text() != nil {
+			return from, to, ok
+		}
+		name := data[at+1 : s.Offset()-1]
+		if s.Expect(':') != nil {
+			return from, to, ok
+		}
+		if _, err := s.Next(); err != nil {
+			return from, to, ok
+		}
+		at = s.Offset()
+		if s.Value() != nil {
+			return from, to, ok
+		}
+		if string(name) == key {
+			from, to, ok = int(at), int(s.Offset()), true
+		}
+	}
 }
 
 // Yielded carries an error of yield past everything that reads errors as the object's.

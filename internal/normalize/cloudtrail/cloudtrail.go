@@ -10,8 +10,6 @@
 package cloudtrail
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
@@ -206,6 +204,5 @@ func (m *mapper) id(raw event.Raw) string {
 	if id := m.rec.eventID.Str(); id != "" && len(id) <= maxID {
 		return id
 	}
-	sum := sha256.Sum256(raw.Data)
-	return "sha256:" + hex.EncodeToString(sum[:16])
+	return normalize.ContentID(raw.Data)
 }

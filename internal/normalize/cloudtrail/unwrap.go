@@ -27,18 +27,18 @@ func (sp *splitter) open(data []byte, offset int64, hints normalize.Hint, wraps 
 		return offset + int64(at)
 	}
 	if hints&hintCloudTrailEvent != 0 {
-		if from, to, ok := member(data, "CloudTrailEvent"); ok {
+		if from, to, ok := normalize.Member(data, "CloudTrailEvent"); ok {
 			return sp.held(data[from:to], within(from), wraps)
 		}
 	}
 	if hints&hintMessage != 0 {
-		if from, to, ok := member(data, "message"); ok && data[from] == '"' {
+		if from, to, ok := normalize.Member(data, "message"); ok && data[from] == '"' {
 			return sp.held(data[from:to], within(from), wraps)
 		}
 	}
 	if hints&hintDetail != 0 {
-		if from, to, ok := member(data, "detail-type"); ok && strings.HasSuffix(unquote(data[from:to]), "via CloudTrail") {
-			if from, to, ok := member(data, "detail"); ok && data[from] == '{' {
+		if from, to, ok := normalize.Member(data, "detail-type"); ok && strings.HasSuffix(unquote(data[from:to]), "via CloudTrail") {
+			if from, to, ok := normalize.Member(data, "detail"); ok && data[from] == '{' {
 				return sp.emit(data[from:to], within(from))
 			}
 		}
@@ -50,12 +50,12 @@ func (sp *splitter) open(data []byte, offset int64, hints normalize.Hint, wraps 
 		if hints&way.hint == 0 {
 			continue
 		}
-		from, to, ok := member(data, way.key)
+		from, to, ok := normalize.Member(data, way.key)
 		if !ok || data[from] != '{' {
 			continue
 		}
 		inner := data[from:to]
-		if from, to, ok := member(inner, "data"); ok && inner[from] == '"' {
+		if from, to, ok := normalize.Member(inner, "data"); ok && inner[from] == '"' {
 			if opened, err := sp.payload(unquote(inner[from:to]), offset); opened {
 				return err
 			}
@@ -146,7 +146,7 @@ func (sp *splitter) lateLogEvents(start int64, message string) error {
 		return nil
 	}
 	data := sp.s.Bytes(start, sp.s.Offset())
-	from, to, ok := member(data, "logEvents")
+	from, to, ok := normalize.Member(data, "logEvents")
 	if !ok {
 		return sp.emit(data, start)
 	}
@@ -170,48 +170,6 @@ func (sp *splitter) lateLogEvents(start int64, message string) error {
 		}
 		if err := sp.open(list[at:s.Offset()], start+int64(from)+at, s.Hints()&hintMessage, 0); err != nil {
 			return err
-		}
-	}
-}
-
-// member returns where the value of key stands in the JSON object data, the last one if there are several.
-func member(data []byte, key string) (from, to int, ok bool) {
-	s := normalize.ScanBytes(data, nil)
-	if c, err := s.Next(); err != nil || c != '{' {
-		return 0, 0, false
-	}
-	s.Skip()
-	for {
-		c, err := s.Next()
-		if err != nil || c == '}' {
-			return from, to, ok
-		}
-		if c == ',' {
-			s.Skip()
-			if c, err = s.Next(); err != nil {
-				return from, to, ok
-			}
-		}
-		if c != '"' {
-			return from, to, ok
-		}
-		at := s.Offset()
-		if s.Text() != nil {
-			return from, to, ok
-		}
-		name := data[at+1 : s.Offset()-1]
-		if s.Expect(':') != nil {
-			return from, to, ok
-		}
-		if _, err := s.Next(); err != nil {
-			return from, to, ok
-		}
-		at = s.Offset()
-		if s.Value() != nil {
-			return from, to, ok
-		}
-		if string(name) == key {
-			from, to, ok = int(at), int(s.Offset()), true
 		}
 	}
 }
