@@ -126,6 +126,8 @@ func TestLimits(t *testing.T) {
 	f(strings.Repeat("(", kql.MaxDepth)+"a"+strings.Repeat(")", kql.MaxDepth), "")
 	f(strings.Repeat("(", kql.MaxDepth+1)+"a"+strings.Repeat(")", kql.MaxDepth+1), kql.CodeTooDeep)
 	f("a:"+strings.Repeat("(", 900_000), kql.CodeTooDeep)
+	f(strings.Repeat("(", 10<<20), kql.CodeTooLong)
+	f(strings.Repeat("(", 5<<20)+strings.Repeat(")", 5<<20), kql.CodeTooLong)
 	f(strings.Repeat("a:{", 10_000), kql.CodeTooDeep)
 	f(strings.Repeat("not (", kql.MaxDepth)+"a"+strings.Repeat(")", kql.MaxDepth), "")
 	f("a:"+strings.Repeat("x", kql.MaxLength), kql.CodeTooLong)
