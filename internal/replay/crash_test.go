@@ -74,7 +74,11 @@ func TestFailedCommits(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 1))
 	var events []*event.Event
 	for i := range 800 {
-		events = append(events, happened(fmt.Sprint(i), began.Add(time.Duration(r.IntN(3*24*60))*time.Minute), fmt.Sprint("user", r.IntN(60)), "login"))
+		within := 3 * 24 * 60
+		if i%2 == 0 {
+			within = 120 // most users come in the first two hours
+		}
+		events = append(events, happened(fmt.Sprint(i), began.Add(time.Duration(r.IntN(within))*time.Minute), fmt.Sprint("user", r.IntN(500)), "login"))
 	}
 	// The last tenth lands late, after the others were replayed.
 	onTime, late := events[:720], events[720:]
