@@ -15,7 +15,7 @@ BENCH_EVENTS ?= 200000
 # The embedded DuckDB is a static C++ library, so every binary is linked with cgo.
 export CGO_ENABLED := 1
 
-.PHONY: build demo test conformance lint vuln generate demo-data picture bench clean
+.PHONY: build demo test test-opensearch conformance lint vuln generate demo-data picture bench clean
 
 build:
 	@[ -e $(BIN) ] || echo 'building $(BIN); the first time takes a minute or two' >&2
@@ -31,6 +31,10 @@ test: lint
 
 conformance:
 	@.ci/conformance
+
+# test-opensearch starts a real OpenSearch (a JDK 21 or newer, maven, unzip, curl), runs the tests that need one, and stops it.
+test-opensearch:
+	@.ci/opensearch
 
 lint:
 	@unformatted=$$(gofmt -l cmd internal rules *.go)
