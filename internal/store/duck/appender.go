@@ -24,8 +24,6 @@ var (
 	typeUbigint = columnType{base: bindings.TypeUBigInt}
 	typeInteger = columnType{base: bindings.TypeInteger}
 	typeHuge    = columnType{base: bindings.TypeUHugeInt}
-	typeDouble  = columnType{base: bindings.TypeDouble}
-	typeBool    = columnType{base: bindings.TypeBoolean}
 )
 
 func (t columnType) sql() string {

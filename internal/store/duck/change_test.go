@@ -25,7 +25,9 @@ var base = time.Date(2024, 3, 1, 0, 0, 0, 0, time.UTC)
 func change(i int) *rapid.Generator[*store.Change] {
 	return rapid.Custom(func(t *rapid.T) *store.Change {
 		draw := func(n int, what string) int { return rapid.IntRange(0, n).Draw(t, what) }
-		at := func() time.Time { return base.Add(time.Duration(draw(3, "day"))*24*time.Hour + time.Duration(draw(3, "h"))*time.Hour) }
+		at := func() time.Time {
+			return base.Add(time.Duration(draw(3, "day"))*24*time.Hour + time.Duration(draw(3, "h"))*time.Hour)
+		}
 		c := &store.Change{At: base.Add(time.Duration(i)*time.Minute - time.Duration(draw(1, "back"))*90*time.Second), Live: draw(1, "live") == 1}
 		doc := func(id string) *event.Event {
 			e := &event.Event{ID: id}

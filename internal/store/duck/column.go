@@ -143,11 +143,6 @@ const maxColumns = 128
 
 func (b *bits) set(i int)      { b[i/64] |= 1 << (i % 64) }
 func (b *bits) has(i int) bool { return b[i/64]&(1<<(i%64)) != 0 }
-func (b *bits) add(o bits) {
-	for i := range b {
-		b[i] |= o[i]
-	}
-}
 
 // wanted are the columns that new segments of a stream get, of those that catalogues name; types tells their types.
 // lists are paths whose columns hold lists besides those that are known to.
