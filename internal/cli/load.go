@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -52,13 +53,24 @@ func (l loaded) bad() bool {
 	return false
 }
 
-// loading is what a load needs.
-type loading struct {
-	db        store.Store
+// headBytes is how much of a file is looked at to see what it holds.
+const headBytes = 64 << 10
+
+// input is a data set, and what is added to its events.
+type input struct {
 	set       normalize.DataSet
 	enrichers []ingest.Enricher
-	clock     func() time.Time
-	progress  *progress
+}
+
+// chooser says what a file holds that begins with head.
+type chooser func(head []byte) input
+
+// loading is what a load needs.
+type loading struct {
+	db       store.Store
+	choose   chooser
+	clock    func() time.Time
+	progress *progress
 }
 
 // load takes what paths lead to into the store. What is wrong with one file is told at once and stops no other; the error
@@ -71,7 +83,8 @@ func (l loading) load(ctx context.Context, paths []string, stdin io.Reader) (loa
 	}
 	defer reader.Close()
 	watched := &letterWatch{Writer: l.db}
-	loader := ingest.New(watched, l.set, l.enrichers, ingest.Options{Clock: l.clock, BatchEvents: batchEvents})
+	first := l.choose(nil)
+	loader := ingest.New(watched, first.set, first.enrichers, ingest.Options{Clock: l.clock, BatchEvents: batchEvents})
 	l.progress.show(l.progress.reading(reader.Progress, loader.Seen))
 	defer l.progress.show(nil)
 	err = l.each(ctx, reader, loader, &out)
@@ -97,7 +110,11 @@ func (l loading) each(ctx context.Context, reader source.Reader, loader *ingest.
 		case err != nil:
 			return err
 		}
-		err = loader.Object(ctx, o.Name, o.Body)
+		body := bufio.NewReaderSize(o.Body, headBytes)
+		head, _ := body.Peek(headBytes) // what is wrong with the file shows when it is read
+		is := l.choose(head)
+		loader.Use(is.set, is.enrichers)
+		err = loader.Object(ctx, o.Name, body)
 		o.Body.Close()
 		var broken *normalize.ObjectError
 		switch {

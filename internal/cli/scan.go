@@ -18,7 +18,9 @@ type scanCommand struct {
 	DB      string   `name:"db" placeholder:"FILE" help:"Keep events and alerts in this store. Without it they are dropped at the end."`
 	From    string   `placeholder:"T" help:"Alert on events from this time on; what is earlier is history alone."`
 	To      string   `placeholder:"T" help:"Alert on events up to this time."`
-	Profile string   `enum:"integration,filebeat" default:"integration" help:"Field layout: ${enum}."`
+	Data    string   `enum:"auto,cloudtrail,ecs" default:"auto" help:"What the files hold: ${enum}. auto looks at each."`
+	Stream  string   `placeholder:"NAME" help:"Where ECS documents land that name no index and no data_stream (logs-generic-default)."`
+	Profile string   `enum:"integration,filebeat" default:"integration" help:"Field layout of CloudTrail: ${enum}."`
 	Geo     string   `placeholder:"DIR" help:"Add places and networks from the *.mmdb files in this folder."`
 	All     bool     `help:"Print alerts with little history one by one, too."`
 	JSON    bool     `name:"json" help:"Print alert documents, one a line, and nothing else."`
@@ -153,19 +155,19 @@ func (s *scan) run(ctx context.Context) error {
 }
 
 func (s *scan) load(ctx context.Context) error {
-	set, err := dataSet(s.Profile)
-	if err != nil {
-		return err
-	}
 	list, closeList, err := enrichers(s.Geo)
 	if err != nil {
 		return err
+	}
+	choose, err := dataSets(s.Data, s.Profile, s.Stream, list)
+	if err != nil {
+		return errors.Join(err, closeList())
 	}
 	clock, err := stamps(ctx, s.db, s.streams.Now)
 	if err != nil {
 		return errors.Join(err, closeList())
 	}
-	l := loading{db: s.db, set: set, enrichers: list, clock: clock, progress: s.progress}
+	l := loading{db: s.db, choose: choose, clock: clock, progress: s.progress}
 	s.loaded, err = l.load(ctx, s.Paths, s.streams.In)
 	return errors.Join(err, closeList())
 }

@@ -13,8 +13,8 @@ import (
 	"github.com/tocsin-sec/tocsin/internal/enrich"
 	"github.com/tocsin-sec/tocsin/internal/event"
 	"github.com/tocsin-sec/tocsin/internal/ingest"
-	"github.com/tocsin-sec/tocsin/internal/normalize"
 	"github.com/tocsin-sec/tocsin/internal/normalize/cloudtrail"
+	ecsdata "github.com/tocsin-sec/tocsin/internal/normalize/ecs"
 	"github.com/tocsin-sec/tocsin/internal/store"
 	"github.com/tocsin-sec/tocsin/internal/store/duck"
 )
@@ -79,13 +79,33 @@ func stamps(ctx context.Context, db store.Catalog, now func() time.Time) (func()
 	}, nil
 }
 
-// dataSet is CloudTrail in the layout of the profile that is called name.
-func dataSet(profile string) (normalize.DataSet, error) {
+// dataSets returns what says of each file which data set it is: the one called data, or of "auto" what its beginning looks
+// like. CloudTrail comes in the layout of profile, with the enrichers' fields; documents of ECS are taken as they are, into
+// stream where they name none.
+func dataSets(data, profile, stream string, enrichers []ingest.Enricher) (chooser, error) {
 	p, ok := cloudtrail.ProfileNamed(profile)
 	if !ok {
 		return nil, fmt.Errorf("there is no profile %q: integration, filebeat", profile)
 	}
-	return cloudtrail.New(cloudtrail.Options{Profile: p}), nil
+	documents, err := ecsdata.New(ecsdata.Options{Stream: stream})
+	if err != nil {
+		return nil, err
+	}
+	trail, taken := input{cloudtrail.New(cloudtrail.Options{Profile: p}), enrichers}, input{set: documents}
+	switch data {
+	case "auto":
+		return func(head []byte) input {
+			if ecsdata.Looks(head) {
+				return taken
+			}
+			return trail
+		}, nil
+	case "cloudtrail":
+		return func([]byte) input { return trail }, nil
+	case "ecs":
+		return func([]byte) input { return taken }, nil
+	}
+	return nil, fmt.Errorf("there is no data set %q: auto, cloudtrail, ecs", data)
 }
 
 // enrichers are what adds to events; close frees them. Without geoDir no places are added.
