@@ -45,6 +45,9 @@ func (s *Store) Apply(ctx context.Context, c *store.Change) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	if s.closed.Load() {
+		return errClosed
+	}
 	if s.broken != nil {
 		return fmt.Errorf("the store failed before: %w", s.broken)
 	}
@@ -246,7 +249,9 @@ func (s *Store) insertRows(ctx context.Context, w *conn, n *commit, seg *segment
 			return err
 		}
 		l.time = append(l.time, time.UnixMilli(row.ms).UTC())
-		l.ingested = append(l.ingested, time.UnixMilli(rw.landed).UTC())
+		for _, ms := range rw.landed {
+			l.ingested = append(l.ingested, time.UnixMilli(ms).UTC())
+		}
 	}
 	n.Misfits += rw.misfit
 	s.noteShapes(seg.layout, rw.multi, len(rows))

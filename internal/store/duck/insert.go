@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/tocsin-sec/tocsin/internal/event"
+	"github.com/tocsin-sec/tocsin/internal/expr"
 	"github.com/tocsin-sec/tocsin/internal/plan"
 	"github.com/tocsin-sec/tocsin/internal/store"
 )
@@ -23,8 +24,8 @@ type rowWriter struct {
 	seg    *segment // the next state of it
 	app    *appender
 	notes  *pathNotes
-	live   string // the event.ingested of events, or ""
-	landed int64  // of the last row: its event.ingested, or its @timestamp where it has none
+	live   string  // the event.ingested of events, or ""
+	landed []int64 // of the last row: every value of its event.ingested, or its @timestamp where it has none
 	rest   []event.Field
 	buf    []byte
 	path   []byte
@@ -95,16 +96,35 @@ func (w *rowWriter) write(s stored, seq uint64) error {
 	}
 	w.seg.rows++
 	w.seg.time.add(s.ms)
-	w.landed = s.ms
-	if t, ok := event.Coerce(event.Date, ingested); ok {
-		w.seg.ingested.add(t.Int())
-		w.landed = t.Int()
-	}
+	w.ingested(s, ingested)
 	w.seg.seq.last = seq
 	if w.seg.seq.first == 0 {
 		w.seg.seq.first = seq
 	}
 	return w.app.next()
+}
+
+// ingested notes the instants of a row's event.ingested, which v stands at: all that a condition on the field may meet.
+func (w *rowWriter) ingested(s stored, v event.Value) {
+	w.landed = w.landed[:0]
+	if parent := s.e.Get("event"); parent.IsNull() && (v.IsNull() || v.IsScalar()) {
+		if t, ok := event.Coerce(event.Date, v); ok {
+			w.landed = append(w.landed, t.Int())
+		}
+	} else { // a list, or a tree that may hold the field too
+		var e event.Event
+		e.Set("event", parent)
+		e.Set(plan.Ingested, v)
+		for _, t := range expr.Read(expr.Field{Path: plan.Ingested, Type: event.Date}, &e) {
+			w.landed = append(w.landed, t.Int())
+		}
+	}
+	for _, ms := range w.landed {
+		w.seg.ingested.add(ms)
+	}
+	if len(w.landed) == 0 {
+		w.landed = append(w.landed, s.ms)
+	}
 }
 
 // other puts a field that has no column into rest.

@@ -14,6 +14,9 @@ import (
 func (s *Store) DropSegments(ctx context.Context, before store.Day, streams []string) (int, error) {
 	s.writing.Lock()
 	defer s.writing.Unlock()
+	if s.closed.Load() {
+		return 0, errClosed
+	}
 	cat := s.catalog.Load()
 	var selected []int32
 	for id, name := range cat.streams {
