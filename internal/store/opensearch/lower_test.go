@@ -126,6 +126,8 @@ func TestAsked(t *testing.T) {
 		`{'range':{'f':{'gte':'2026-03-01T00:00:00.000Z','lt':'2026-03-01T00:00:00.001Z','format':'strict_date_optional_time'}}}`)
 	f(`'f':{'type':'date','format':'epoch_second'}`, exists(event.Date), `refused: f of x: it reads dates in the format epoch_second`)
 	f(`'f':{'type':'ip'}`, span(event.IPType, "10.0.0.0", "10.1.0.0"), `~{'range':{'f':{'gte':'10.0.0.0','lt':'10.1.0.0'}}}`)
+	f(`'f':{'type':'ip'}`, in(event.IPType, "::ffff:10.0.0.1"), `~{'term':{'f':{'value':'10.0.0.1'}}}`)
+	f(`'f':{'type':'ip'}`, expr.Not{Cond: in(event.IPType, "10.0.0.1")}, `refused: the opposite of what can be asked in part alone`)
 	f(`'f':{'type':'boolean'}`, in(event.Boolean, "true"), `{'term':{'f':{'value':true}}}`)
 
 	// Flattened fields.

@@ -321,10 +321,17 @@ func TestPushed(t *testing.T) {
 		}
 		return n
 	})
-	var no *store.Unsupported
-	_, err := db.Query(context.Background(), plan.Aggregate{In: plan.Scan{}, Aggs: []plan.Agg{{Name: "x", Fn: plan.Max,
-		Value: expr.One{Field: expr.Field{Path: "port", Type: event.Long}}}}}, store.Snapshot{Seq: 1})
-	if !errors.As(err, &no) {
-		t.Errorf("the greatest port, of which documents have several: %v", err)
+	refused := func(path string, typ event.Type, why string) {
+		t.Helper()
+		var no *store.Unsupported
+		_, err := db.Query(context.Background(), plan.Aggregate{In: plan.Scan{}, Aggs: []plan.Agg{{Name: "x", Fn: plan.Max,
+			Value: expr.One{Field: expr.Field{Path: path, Type: typ}}}}}, store.Snapshot{Seq: 1})
+		if !errors.As(err, &no) || !strings.Contains(no.Why, why) {
+			t.Errorf("the greatest %s: %v, want %q", path, err, why)
+		}
 	}
+	refused("ratio", event.Double, "documents with several values")
+	refused("when", event.Date, "documents with several values")
+	refused("exact", event.Date, "in nanoseconds")
+	refused("user.name", event.Keyword, "of the type keyword")
 }
