@@ -11,6 +11,7 @@
 package ingest
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -46,6 +47,11 @@ const (
 	jobBytes   = 1 << 20
 	// aheadJobs may wait while a commit runs.
 	aheadJobs = 32
+	// What records weigh in memory (see weigh) bounds all of these as well: records of many small values take a hundred
+	// times their own size.
+	jobWeight   = 4 << 20
+	aheadWeight = 96 << 20
+	batchWeight = 192 << 20
 )
 
 // Account says what became of the records that were read: Read = Stored + Duplicates + the sum of Rejected once Close
@@ -93,6 +99,9 @@ type Loader struct {
 	ctx     context.Context
 	failed  error // why the committer ended; read after done
 
+	ahead atomic.Int64  // weight of the jobs that are sent and in no batch yet
+	freed chan struct{} // told when that becomes less
+
 	seen    atomic.Int64
 	account Account
 	batch   batch
@@ -111,6 +120,7 @@ type job struct {
 	input  *input
 	raws   []event.Raw
 	bytes  int
+	weight int64
 	ready  chan struct{}
 	events []*event.Event
 	dead   []store.RecordWrite
@@ -130,7 +140,7 @@ func New(db store.Writer, set normalize.DataSet, enrichers []Enricher, opt Optio
 	}
 	l := &Loader{db: db, input: &input{set, enrichers}, opt: opt,
 		jobs: make(chan *job, opt.Workers), ordered: make(chan *job, aheadJobs), done: make(chan struct{}),
-		account: Account{Rejected: map[string]int64{}}}
+		freed: make(chan struct{}, 1), account: Account{Rejected: map[string]int64{}}}
 	l.ctx, l.stop = context.WithCancel(context.Background())
 	for range opt.Workers {
 		l.workers.Go(l.work)
@@ -167,7 +177,8 @@ func (l *Loader) Object(ctx context.Context, name string, r io.Reader) error {
 		}
 		l.current.raws = append(l.current.raws, raw)
 		l.current.bytes += len(raw.Data)
-		if len(l.current.raws) >= jobRecords || l.current.bytes >= jobBytes {
+		l.current.weight += weigh(raw.Data)
+		if len(l.current.raws) >= jobRecords || l.current.bytes >= jobBytes || l.current.weight >= jobWeight {
 			return l.send(ctx)
 		}
 		return nil
@@ -179,10 +190,27 @@ func (l *Loader) Object(ctx context.Context, name string, r io.Reader) error {
 	return fmt.Errorf("load %s: %w", name, err)
 }
 
-// send hands the current job to the workers and the committer.
+// weigh estimates what a record takes in memory once it is an event: each value that JSON holds costs 64 bytes at least,
+// be it an empty list of two bytes.
+func weigh(data []byte) int64 {
+	values := bytes.Count(data, []byte{','}) + bytes.Count(data, []byte{'['}) + bytes.Count(data, []byte{'{'})
+	return int64(len(data)) + 64*int64(values)
+}
+
+// send hands the current job to the workers and the committer, as soon as there is room for its weight.
 func (l *Loader) send(ctx context.Context) error {
 	j := l.current
 	l.current = nil
+	for held := l.ahead.Load(); held > 0 && held+j.weight > aheadWeight; held = l.ahead.Load() {
+		select {
+		case <-l.freed:
+		case <-l.done:
+			return l.failed
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	l.ahead.Add(j.weight)
 	for _, to := range []chan *job{l.ordered, l.jobs} {
 		select {
 		case to <- j:
@@ -291,7 +319,13 @@ func (l *Loader) commitAll() {
 			return
 		}
 		l.note(j)
-		if len(l.batch.events)+len(l.batch.dead) >= l.opt.BatchEvents || l.batch.bytes >= l.opt.BatchBytes {
+		l.ahead.Add(-j.weight)
+		select {
+		case l.freed <- struct{}{}:
+		default:
+		}
+		if len(l.batch.events)+len(l.batch.dead) >= l.opt.BatchEvents || l.batch.bytes >= l.opt.BatchBytes ||
+			l.batch.weight >= batchWeight {
 			if l.failed = l.commit(); l.failed != nil {
 				return
 			}
@@ -307,11 +341,13 @@ type batch struct {
 	events []*event.Event
 	dead   []store.RecordWrite
 	bytes  int // of source records and dead letters
+	weight int64
 }
 
 func (l *Loader) note(j *job) {
 	l.batch.events = append(l.batch.events, j.events...)
 	l.batch.bytes += j.bytes
+	l.batch.weight += j.weight
 	for _, w := range j.dead {
 		l.batch.dead = append(l.batch.dead, l.letters.distinct(w))
 		l.batch.bytes += len(w.Data)

@@ -392,6 +392,26 @@ func TestBatches(t *testing.T) {
 	f(0, 64<<10, 2)
 }
 
+// TestDense holds that records of many small values, which take far more memory than bytes, are committed before they
+// pile up.
+func TestDense(t *testing.T) {
+	b := newBench(t)
+	most := 0
+	b.before = func(_ int, c *store.Change) error {
+		most = max(most, len(c.Events))
+		return nil
+	}
+	const n, values = 400, 10_000 // 12 MB of records, a third of a batch's bytes; 512 MB by weight
+	records := make([]string, n)
+	for i := range records {
+		records[i] = record(fmt.Sprint(i), `,"requestParameters":{"a":[[]`+strings.Repeat(",[]", values-1)+`]}`)
+	}
+	a, _ := b.load(object{"dense.json", trail(records...)})
+	if a.Stored != n || b.commits < 3 || most > 170 {
+		t.Errorf("%d events are stored in %d commits, %d in one", a.Stored, b.commits, most)
+	}
+}
+
 // TestFloodOfRejected holds that records which are none, however small, do not pile up before they are committed.
 func TestFloodOfRejected(t *testing.T) {
 	b := newBench(t)
