@@ -60,8 +60,12 @@ type RuleReport struct {
 	Err     error
 }
 
-// flushAt is how many alerts are collected before they are committed.
-const flushAt = 256
+// flushAt is how many alerts are collected before they are committed, flushDays on how many days: each day that a commit
+// writes to costs a store memory of its own.
+const (
+	flushAt   = 256
+	flushDays = 32
+)
 
 // Run replays programs over what db holds. A rule that fails is reported and the others go on; a change that the store
 // does not take ends the replay. Rules that read alerts run after the others, on what these found. The report is right

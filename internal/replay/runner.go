@@ -26,6 +26,7 @@ type runner struct {
 	env     detect.Env
 	change  store.Change
 	pending map[string]*event.Event // alerts of change, by ID
+	days    map[store.Day]bool      // that these alerts lie on
 	made    []*event.Event
 	report  RuleReport
 }
@@ -115,6 +116,7 @@ func (r *runner) open(ctx context.Context, streams []store.Stream, data window.S
 		return err
 	}
 	r.pending = map[string]*event.Event{}
+	r.days = map[store.Day]bool{}
 	r.env = detect.Env{Store: r.db, At: r.at, Begin: data.From, Alerted: alerted}
 	if data.From.IsZero() && !data.Empty() {
 		// A clock that says year 1 is some program's zero time, and here the zero time means that there are no data.
@@ -174,10 +176,11 @@ func (r *runner) slot(ctx context.Context, slot time.Time, clamp schedule.Clamp,
 	}
 	for _, a := range result.Alerts {
 		r.pending[a.ID] = a
+		r.days[store.DayOf(slot)] = true
 	}
 	r.change.Alerts = append(r.change.Alerts, result.Alerts...)
 	r.note(window.Slots{First: slot, Last: slot, Every: r.p.Schedule().Interval()}, result.Candidates == 0, clamp)
-	if len(r.change.Alerts) >= flushAt {
+	if len(r.change.Alerts) >= flushAt || len(r.days) >= flushDays {
 		return r.flush(ctx)
 	}
 	return nil
@@ -210,5 +213,6 @@ func (r *runner) flush(ctx context.Context) error {
 	r.report.Alerts += len(r.change.Outcome.NewAlerts)
 	r.change, r.ran = store.Change{}, false
 	clear(r.pending)
+	clear(r.days)
 	return nil
 }
