@@ -62,6 +62,15 @@ func TestMemory(t *testing.T) {
 	f("an object of many keys", 3, "record-too-large", func(w io.Writer) error {
 		return repeat(w, `{"Records":[{"eventTime":"2026-03-01T00:00:00Z"`, `,"k":{"k":1}`, 64<<20, `}]}`)
 	})
+	f("40 records of 260,000 lists", 0, "40 read = 40 stored", func(w io.Writer) error {
+		for i := range 40 {
+			lists := strings.Repeat(",[]", 260_000)[1:]
+			if _, err := fmt.Fprintf(w, `{"eventID":"%d","eventTime":"2026-03-01T00:00:00Z","requestParameters":{"a":[%s]}}`+"\n", i, lists); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 	f(fmt.Sprintf("%d MiB of records in a line", line), 0, " stored (0 in conflict) + 0 duplicate + 0 rejected", func(w io.Writer) error {
 		return recordLine(w, line<<20)
 	})
