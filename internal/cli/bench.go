@@ -56,7 +56,7 @@ type benchmark struct {
 // scan measures a scan from the files to the alerts, in a store that is kept.
 func (b *benchmark) scan(ctx context.Context) error {
 	s := &scan{
-		scanCommand: scanCommand{Paths: []string{b.trail}, DB: b.db, From: instant(b.truth.RulesFrom), Profile: "integration"},
+		scanCommand: scanCommand{Paths: []string{b.trail}, DB: b.db, From: instant(b.truth.RulesFrom), Profile: "integration", Data: "cloudtrail"},
 		streams:     b.streams, progress: b.streams.newProgress(), began: b.streams.Now(),
 	}
 	defer s.progress.Close()
