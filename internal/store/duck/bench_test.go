@@ -3,7 +3,6 @@ package duck_test
 import (
 	"compress/gzip"
 	"context"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -76,6 +75,9 @@ func eachBatch(b *testing.B, n int, f func([]*event.Event)) {
 			}
 			agent.Enrich(e)
 			set.Finish(e)
+			if os.Getenv("TOCSIN_BENCH_NOSOURCE") != "" {
+				e.Source.Data = []byte("x")
+			}
 			if os.Getenv("TOCSIN_BENCH_ONEDAY") != "" {
 				e.Set("@timestamp", event.String("2026-03-01"+e.Text("@timestamp")[10:]))
 			}
@@ -170,7 +172,7 @@ func load(b *testing.B, path string, n int) *duck.Store {
 	b.ReportMetric(float64(most)/(1<<20), "MB-resident")
 	b.ReportMetric(closing.Seconds()*1000, "close-ms")
 	b.ReportMetric(0, "ns/op")
-	b.Log(fmt.Sprintf("%d events in %v, close %v", stored, spent, closing))
+	b.Logf("%d events in %v, close %v", stored, spent, closing)
 	if db, err = duck.Open(ctx, path, duck.Options{Types: ecsTypes, Threads: threads(), Memory: memory()}); err != nil {
 		b.Fatal(err)
 	}
