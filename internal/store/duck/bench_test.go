@@ -135,7 +135,7 @@ func load(b *testing.B, path string, n int) *duck.Store {
 	var spent, longest time.Duration
 	cpu := time.Duration(0)
 	var stored, source int64
-	var most int64
+	var most, engine int64
 	at := time.Date(2026, 4, 1, 0, 0, 0, 0, time.UTC)
 	eachBatch(b, n, func(events []*event.Event) {
 		began := time.Now()
@@ -152,7 +152,9 @@ func load(b *testing.B, path string, n int) *duck.Store {
 		for _, e := range events {
 			source += int64(len(e.Source.Data))
 		}
-		most = max(most, resident())
+		var mem runtime.MemStats
+		runtime.ReadMemStats(&mem)
+		most, engine = max(most, resident()), max(engine, resident()-int64(mem.Sys-mem.HeapReleased))
 	})
 	runtime.GC()
 	began := time.Now()
@@ -170,6 +172,7 @@ func load(b *testing.B, path string, n int) *duck.Store {
 	b.ReportMetric(float64(file.Size())/float64(stored), "B/event")
 	b.ReportMetric(float64(source)/float64(stored), "source-B/event")
 	b.ReportMetric(float64(most)/(1<<20), "MB-resident")
+	b.ReportMetric(float64(engine)/(1<<20), "MB-engine")
 	b.ReportMetric(closing.Seconds()*1000, "close-ms")
 	b.ReportMetric(0, "ns/op")
 	b.Logf("%d events in %v, close %v", stored, spent, closing)

@@ -1,11 +1,13 @@
 package duck
 
 import (
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
 	"unicode/utf8"
+	"unsafe"
 
 	bindings "github.com/duckdb/duckdb-go-bindings"
 
@@ -175,14 +177,26 @@ func wanted(stream string, types func(string) (event.Type, bool), lists map[stri
 
 // plainText says of a text whether a VARCHAR holds it, and whether it is all ASCII.
 func plainText(s string) (fits, ascii bool) {
-	ascii = true
-	for i := range len(s) {
-		switch c := s[i]; {
-		case c == 0:
-			return false, false
-		case c >= utf8.RuneSelf:
-			ascii = false
+	const ones, highs = 0x0101010101010101, 0x8080808080808080
+	b := unsafe.Slice(unsafe.StringData(s), len(s))
+	i := 0
+	for ; i+8 <= len(b); i += 8 {
+		// The high bit of a byte is set in word where it is not ASCII, and in word-ones where it is 0, or an earlier one is.
+		if word := binary.LittleEndian.Uint64(b[i:]); (word|(word-ones))&highs != 0 {
+			return slowText(s)
 		}
 	}
-	return ascii || utf8.ValidString(s), ascii
+	for ; i < len(b); i++ {
+		if b[i] == 0 || b[i] >= utf8.RuneSelf {
+			return slowText(s)
+		}
+	}
+	return true, true
+}
+
+func slowText(s string) (fits, ascii bool) {
+	if strings.IndexByte(s, 0) >= 0 {
+		return false, false
+	}
+	return utf8.ValidString(s), false
 }

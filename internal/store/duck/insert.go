@@ -32,7 +32,9 @@ type rowWriter struct {
 	vals   []event.Value
 	kin    map[string]kin // by the path of a field in rest
 	misfit int
-	multi  []int // by column, the rows with several values in a column of single ones
+	multi  []int  // by column, the rows with several values in a column of single ones
+	text   []bool // by column, whether it holds texts,
+	noted  []bool // and whether its path has been noted
 }
 
 func newRowWriter(c *conn, seg *segment, notes *pathNotes, live string) (*rowWriter, error) {
@@ -40,8 +42,13 @@ func newRowWriter(c *conn, seg *segment, notes *pathNotes, live string) (*rowWri
 	if err != nil {
 		return nil, err
 	}
-	return &rowWriter{seg: seg, app: app, notes: notes, live: live, kin: map[string]kin{},
-		multi: make([]int, len(seg.layout.columns))}, nil
+	n := len(seg.layout.columns)
+	w := &rowWriter{seg: seg, app: app, notes: notes, live: live, kin: map[string]kin{}, multi: make([]int, n),
+		text: make([]bool, n), noted: make([]bool, n)}
+	for i, c := range seg.layout.columns {
+		w.text[i] = c.isText()
+	}
+	return w, nil
 }
 
 // write adds one row.
@@ -186,7 +193,11 @@ func holdsObject(v event.Value) bool {
 
 // store puts a field into its column, and into rest what the column does not give back as it is.
 func (w *rowWriter) store(i int, f event.Field) {
-	c := w.seg.layout.columns[i]
+	c := &w.seg.layout.columns[i]
+	if w.storeText(i, c, f.Value) {
+		w.noteColumn(i, f.Path)
+		return
+	}
 	direct := true // whether f holds scalars, or a list of nothing else
 	w.vals, direct = scalars(w.vals[:0], f.Value)
 	typed, asGiven, missed := w.coerce(c, w.vals)
@@ -203,8 +214,7 @@ func (w *rowWriter) store(i int, f event.Field) {
 		w.seg.odd.set(i)
 		return
 	}
-	w.path = append(w.path[:0], f.Path...)
-	w.notes.note(w.path, w.seg.day)
+	w.noteColumn(i, f.Path)
 	if c.List {
 		w.app.listOf(i, len(typed))
 	}
@@ -216,6 +226,51 @@ func (w *rowWriter) store(i int, f event.Field) {
 	}
 	w.seg.odd.set(i)
 	w.rest = append(w.rest, f)
+}
+
+// storeText stores what most fields are: a text in a column of texts, or a list of texts in one of lists. It reports
+// whether v was that.
+func (w *rowWriter) storeText(i int, c *column, v event.Value) bool {
+	if !w.text[i] {
+		return false
+	}
+	if v.Kind() == event.KindString && !c.List {
+		fits, ascii := plainText(v.Str())
+		if fits {
+			w.app.text(i, v.Str())
+			if !ascii {
+				w.seg.wide.set(i)
+			}
+		}
+		return fits
+	}
+	items := v.Items()
+	if len(items) == 0 || !c.List {
+		return false
+	}
+	for _, item := range items {
+		fits, ascii := plainText(item.Str())
+		if item.Kind() != event.KindString || !fits {
+			return false
+		}
+		if !ascii {
+			w.seg.wide.set(i)
+		}
+	}
+	w.app.listOf(i, len(items))
+	for _, item := range items {
+		w.app.item(i, item.Str())
+	}
+	return true
+}
+
+// noteColumn says that the column, whose path it is, holds a value.
+func (w *rowWriter) noteColumn(i int, path string) {
+	if !w.noted[i] {
+		w.path = append(w.path[:0], path...)
+		w.notes.note(w.path, w.seg.day)
+		w.noted[i] = true
+	}
 }
 
 // scalars appends the scalars of v, those of nested lists too; direct says that there are no lists within lists and no
@@ -238,7 +293,7 @@ func scalars(out []event.Value, v event.Value) (_ []event.Value, direct bool) {
 
 // coerce types values in place. asGiven says that the column gives each back as it was; missed counts those that do not
 // fit the type, and is -1 where a text fits no VARCHAR.
-func (w *rowWriter) coerce(c column, values []event.Value) (typed []event.Value, asGiven bool, missed int) {
+func (w *rowWriter) coerce(c *column, values []event.Value) (typed []event.Value, asGiven bool, missed int) {
 	asGiven = true
 	typed = values[:0:len(values)]
 	for _, v := range values {
@@ -262,20 +317,20 @@ func (w *rowWriter) coerce(c column, values []event.Value) (typed []event.Value,
 				w.wide(c)
 			}
 		}
-		asGiven = asGiven && event.Equal(v, c.given(t))
+		asGiven = asGiven && c.givesBack(t, v)
 		typed = append(typed, t)
 	}
 	return typed, asGiven && missed == 0, missed
 }
 
-func (w *rowWriter) wide(c column) {
+func (w *rowWriter) wide(c *column) {
 	if i, ok := w.seg.layout.byPath[c.Path]; ok {
 		w.seg.wide.set(i)
 	}
 }
 
 // given returns the value that a document mostly has where the column holds v: what rows are rebuilt with.
-func (c column) given(v event.Value) event.Value {
+func (c *column) given(v event.Value) event.Value {
 	switch v.Kind() {
 	case event.KindTime, event.KindIP:
 		return event.String(v.Text())
@@ -283,8 +338,18 @@ func (c column) given(v event.Value) event.Value {
 	return v
 }
 
+// givesBack reports whether a row whose column holds t is rebuilt with v.
+func (c *column) givesBack(t, v event.Value) bool {
+	if t.Kind() == event.KindTime && v.Kind() == event.KindString {
+		// What reads as an instant and has this shape is what FormatTime writes.
+		s := v.Str()
+		return len(s) == len("2006-01-02T15:04:05.000Z") && s[10] == 'T' && s[19] == '.' && s[23] == 'Z'
+	}
+	return event.Equal(v, c.given(t))
+}
+
 // put writes one value of column i, or adds one to its list.
-func (w *rowWriter) put(i int, c column, v event.Value) {
+func (w *rowWriter) put(i int, c *column, v event.Value) {
 	switch {
 	case c.isText() && c.List:
 		w.app.item(i, v.Str())

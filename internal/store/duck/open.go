@@ -32,7 +32,7 @@ type Options struct {
 	// Types tells the declared type of the field at a path, false where none is declared: it decides how columns are
 	// stored and what counts as a misfit. It must not change while the store is open. Nil declares nothing.
 	Types func(path string) (event.Type, bool)
-	// Memory is what DuckDB may use, in bytes; the process needs about 150 MB more. 0: 384 MB.
+	// Memory is what DuckDB may use, in bytes; beside it allocates up to 150 MB more. 0: 384 MB.
 	Memory int64
 	// Threads is how many threads DuckDB uses; 0: one for each processor but the first, which the program needs. (The
 	// caller's thread is one of them: it turns idle circles while another does its work.)
@@ -104,7 +104,7 @@ func (s *Store) open(ctx context.Context, opt Options) error {
 		"allow_community_extensions":   "false",
 		"allow_persistent_secrets":     "false",
 		"preserve_insertion_order":     "false",
-		"checkpoint_threshold":         "64MiB",
+		"checkpoint_threshold":         "128MiB",
 	}
 	if opt.Threads == 0 {
 		opt.Threads = max(runtime.NumCPU()-1, 1)
