@@ -38,7 +38,12 @@ func (s *Store) scan(ctx context.Context, q *query, at store.Snapshot) (store.Ro
 	}
 	r := &rows{ctx: ctx, query: q, conn: c, done: done, left: q.limit, at: at}
 	r.at.Seq = min(at.Seq, cat.seq)
-	for _, g := range s.selected(cat, q, r.at) {
+	segments, err := selected(ctx, c, cat, q.scan.Streams, r.at)
+	if err != nil {
+		done()
+		return nil, fmt.Errorf("query: %w", err)
+	}
+	for _, g := range segments {
 		if v := newSegmentScan(q, g, cat.streams[g.stream]); v.where != sqlFalse {
 			r.scans = append(r.scans, v)
 		}
@@ -73,20 +78,39 @@ func (s *Store) begin(ctx context.Context) (*conn, *catalog, func(), error) {
 	return c, cat, end, nil
 }
 
-// selected returns the segments that a query has to read.
-func (s *Store) selected(cat *catalog, q *query, at store.Snapshot) []*segment {
+// selected returns the segments of the streams that patterns name of which at shows something. Those of alerts know the
+// paths that states set.
+func selected(ctx context.Context, c *conn, cat *catalog, patterns []string, at store.Snapshot) ([]*segment, error) {
 	var out []*segment
-	stream, wanted := int32(-1), false
+	var states []string
+	stream, wanted, alerts := int32(-1), false, false
 	for _, g := range cat.segments {
 		if g.stream != stream {
 			stream = g.stream
-			wanted = store.Selects(q.scan.Streams, cat.streams[stream])
+			wanted = store.Selects(patterns, cat.streams[stream])
+			if alerts = wanted && cat.streams[stream] == store.AlertStream; alerts {
+				err := c.each(ctx, "SELECT DISTINCT path FROM alert_state", func(cols []vector, n int) error {
+					for i := range n {
+						states = append(states, cols[0].str(i))
+					}
+					return nil
+				})
+				if err != nil {
+					return nil, err
+				}
+			}
 		}
-		if wanted && g.seq.first <= at.Seq && g.seq.last > at.After {
-			out = append(out, g)
+		if !wanted || g.seq.first > at.Seq || g.seq.last <= at.After {
+			continue
 		}
+		if alerts {
+			own := *g
+			own.states = states
+			g = &own
+		}
+		out = append(out, g)
 	}
-	return out
+	return out, nil
 }
 
 // segmentScan reads one segment.
@@ -103,13 +127,11 @@ type segmentScan struct {
 }
 
 func newSegmentScan(q *query, g *segment, stream string) *segmentScan {
-	v := &segmentScan{seg: g, stream: stream, where: sqlTrue, check: q.cond, states: stream == store.AlertStream}
-	if !v.states { // the states of alerts may stand in the place of any column
-		c := g.where(q.cond)
-		v.where = c.sql
-		if c.exact {
-			v.check = nil
-		}
+	v := &segmentScan{seg: g, stream: stream, check: q.cond, states: len(g.states) > 0}
+	c := g.where(q.cond)
+	v.where = c.sql
+	if c.exact {
+		v.check = nil
 	}
 	fields := q.scan.Fields
 	if fields == nil {

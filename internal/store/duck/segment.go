@@ -25,6 +25,20 @@ type segment struct {
 
 	wild, odd bits // see column
 	wide      bits // text columns that hold more than ASCII
+
+	// states are the paths that the states of alerts set, as a query finds them; nil but for the copy of a segment of
+	// alerts that the query works with.
+	states []string
+}
+
+// stated reports whether the state of an alert may change what a field at path reads.
+func (s *segment) stated(path string) bool {
+	for _, p := range s.states {
+		if p == path || isBelow(p, path) || isBelow(path, p) {
+			return true
+		}
+	}
+	return false
 }
 
 // table is the name of the segment's table.

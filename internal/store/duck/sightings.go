@@ -223,5 +223,5 @@ func (s *Store) SightingDays(ctx context.Context, program string) (map[store.Day
 func hugeLiteral(h hugeint) string {
 	n := new(big.Int).SetUint64(h.upper)
 	n.Lsh(n, 64).Or(n, new(big.Int).SetUint64(h.lower))
-	return n.String() + "::UHUGEINT"
+	return "'" + n.String() + "'::UHUGEINT"
 }

@@ -1,8 +1,7 @@
 package duck
 
 import (
-	"fmt"
-	"math/big"
+	"math"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -13,7 +12,8 @@ import (
 )
 
 // clause is what SQL can say of a condition on the rows of one segment. It lets pass every row for which the condition is
-// True; exact says that it lets pass no other, so that nothing is left to check. It is never NULL.
+// True; exact says that it lets pass no other, so that nothing is left to check. NULL counts as false: nothing is negated
+// but by IS NOT TRUE, so that DuckDB can leave out row groups by their bounds.
 type clause struct {
 	sql   string
 	exact bool
@@ -151,7 +151,10 @@ type test struct {
 
 // any is the clause of "any value of f passes t".
 func (w *whereWriter) any(f expr.Field, not bool, t *test, rest func(*column) restClause) clause {
-	if f.Root {
+	switch {
+	case w.seg.stated(f.Path):
+		return anyRow
+	case f.Root:
 		return w.rest(f, not, restClause{})
 	}
 	i, held := w.seg.layout.byPath[f.Path]
@@ -159,20 +162,20 @@ func (w *whereWriter) any(f expr.Field, not bool, t *test, rest func(*column) re
 		return w.rest(f, not, rest(nil))
 	}
 	c := w.seg.layout.columns[i]
-	if t == nil || !t.fits(c) || c.isText() && t.exact && f.Type == event.Caseless && w.seg.wide.has(i) {
+	if t == nil || !t.fits(c) {
 		return anyRow
 	}
 	name := w.seg.layout.name(i)
-	sql := "coalesce(" + t.sql(name) + ", false)"
+	sql := "(" + t.sql(name) + ")"
 	if c.List {
-		sql = "coalesce(len(list_filter(" + name + ", lambda x: " + t.sql("x") + ")) > 0, false)"
+		sql = "(len(list_filter(" + name + ", lambda x: " + t.sql("x") + ")) > 0)"
 	}
 	wild := w.seg.wild.has(i)
 	switch {
 	case not && !t.exact:
 		return anyRow
 	case not:
-		return clause{"NOT " + sql, !wild}
+		return clause{"(" + sql + " IS NOT TRUE)", !wild}
 	case wild:
 		if more := w.rest(f, false, rest(&c)); more.sql != sqlFalse {
 			if more.sql == sqlTrue {
@@ -207,7 +210,7 @@ func (w *whereWriter) rest(f expr.Field, not bool, r restClause) clause {
 		}
 		sql += " AND (" + strings.Join(found, " OR ") + ")"
 	}
-	return clause{sql: `coalesce(` + sql + ` OR contains(rest, '\u0000'), false)`}
+	return clause{sql: `(` + sql + ` OR contains(rest, '\u0000'))`}
 }
 
 // escaped writes s as it stands between the quotes in rest; false for what does not stand there as it is.
@@ -244,14 +247,13 @@ func literal(t event.Type, v event.Value) (string, bool) {
 	case (isPlain(t) || t == event.Caseless) && v.Kind() == event.KindString:
 		return quote(v.Str())
 	case t == event.Long && v.Kind() == event.KindInt, t == event.Date && v.Kind() == event.KindTime:
-		return strconv.FormatInt(v.Int(), 10) + "::BIGINT", true
+		return integer(v.Int()), true
 	case t == event.Double && v.Kind() == event.KindFloat:
-		return "'" + strconv.FormatFloat(v.Float(), 'g', -1, 64) + "'::DOUBLE", true
+		return double(v.Float()), !math.IsNaN(v.Float()) // which Go finds equal to every number
 	case t == event.Boolean && v.Kind() == event.KindBool:
 		return strconv.FormatBool(v.Bool()), true
 	case t == event.IPType && v.Kind() == event.KindIP:
-		b := v.Addr().As16()
-		return "'" + new(big.Int).SetBytes(b[:]).String() + "'::UHUGEINT", true
+		return hugeLiteral(addressOf(v)), true
 	}
 	return "", false
 }
@@ -340,7 +342,7 @@ func (w *whereWriter) within(c expr.Range) *test {
 // outside decides a range of time by what the segment holds: nothing within it, or nothing outside.
 func (w *whereWriter) outside(c expr.Range) (clause, bool) {
 	i, held := w.seg.layout.byPath[c.Field.Path]
-	if !held || w.seg.wild.has(i) || c.Field.Type != event.Date || c.Field.Root {
+	if !held || w.seg.wild.has(i) || w.seg.stated(c.Field.Path) || c.Field.Type != event.Date || c.Field.Root {
 		return clause{}, false
 	}
 	var b bounds
@@ -423,7 +425,7 @@ func likeRest(c expr.Like) restClause {
 
 // words can only say that the tokens stand in the text: what stands around them is checked row by row.
 func (w *whereWriter) words(c expr.Words) *test {
-	if i, held := w.seg.layout.byPath[c.Field.Path]; held && w.seg.wide.has(i) || len(c.Tokens) > maxNeedles {
+	if len(c.Tokens) > maxNeedles {
 		return nil
 	}
 	var tokens []string
@@ -471,50 +473,36 @@ func plainOf(f expr.Field) event.Type {
 	return f.Type
 }
 
-// single returns the name of the column that holds the one value of f, false where SQL cannot tell it.
-func (w *whereWriter) single(x expr.Value) (name string, t event.Type, ok bool) {
-	one, isOne := x.(expr.One)
-	if !isOne || one.Field.Root {
-		return "", 0, false
-	}
-	i, held := w.seg.layout.byPath[one.Field.Path]
-	if !held || w.seg.wild.has(i) || w.seg.layout.columns[i].List {
-		return "", 0, false
-	}
-	fits, _, readable := readable(one.Field.Type)
-	if !readable || one.Field.Type == event.Caseless || !fits(w.seg.layout.columns[i]) {
-		return "", 0, false
-	}
-	return w.seg.layout.name(i), one.Field.Type, true
-}
-
 var cmpOps = [...]string{expr.Equal: "=", expr.NotEqual: "<>", expr.Less: "<", expr.LessEqual: "<=", expr.Greater: ">",
 	expr.GreaterEqual: ">="}
 
 func (w *whereWriter) cmp(c expr.Cmp, not bool) clause {
-	name, t, ok := w.single(c.Left)
-	lit, isLit := c.Right.(expr.Lit)
-	if !ok || !isLit {
+	left, ok := w.seg.value(c.Left)
+	right, also := w.seg.value(c.Right)
+	switch {
+	case !ok || !also:
+		return anyRow
+	case left.kind == event.KindNull || right.kind == event.KindNull: // neither true nor false
+		return noRow
+	case left.kind != right.kind:
 		return anyRow
 	}
-	l, ok := literal(t, lit.Value)
-	if !ok {
-		return anyRow
-	}
-	sql := name + " " + cmpOps[c.Op] + " " + l
+	sql := left.sql + " " + cmpOps[c.Op] + " " + right.sql
 	if not {
 		sql = "NOT (" + sql + ")"
 	}
-	return clause{fmt.Sprintf("coalesce(%s, false)", sql), true}
+	return clause{"(" + sql + ")", true}
 }
 
 func (w *whereWriter) isNull(c expr.IsNull, not bool) clause {
-	name, _, ok := w.single(c.Value)
-	if !ok {
+	v, ok := w.seg.value(c.Value)
+	switch {
+	case !ok:
 		return anyRow
+	case v.kind == event.KindNull:
+		return opposite(allRows, not)
+	case not:
+		return clause{"(" + v.sql + " IS NOT NULL)", true}
 	}
-	if not {
-		return clause{name + " IS NOT NULL", true}
-	}
-	return clause{name + " IS NULL", true}
+	return clause{"(" + v.sql + " IS NULL)", true}
 }
