@@ -130,7 +130,7 @@ func noScan(t *testing.T, s *suite) {
 
 // concurrency holds that every snapshot shows whole commits and stays as it is. It is worth most under -race.
 func concurrency(t *testing.T, s *suite) {
-	const writers, commits, each = 4, 12, 7
+	const writers, commits, each = 3, 8, 7
 	ctx := context.Background()
 	count := parsed(t, "aggregate (count n)")
 	counted := func(at store.Snapshot) (int64, error) {
@@ -158,7 +158,7 @@ func concurrency(t *testing.T, s *suite) {
 			}
 		})
 	}
-	for range 3 {
+	for range 2 {
 		read.Go(func() {
 			last := int64(0)
 			for {
