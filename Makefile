@@ -37,7 +37,7 @@ test-opensearch:
 	@.ci/opensearch
 
 lint:
-	@unformatted=$$(gofmt -l cmd internal rules *.go)
+	@unformatted=$$("$$($(GO) env GOROOT)/bin/gofmt" -l cmd internal rules *.go)
 	if [ -n "$$unformatted" ]; then printf 'not gofmt-ed:\n%s\n' "$$unformatted" >&2; exit 1; fi
 	$(GO) vet ./...
 	$(GO) tool staticcheck ./...
