@@ -15,8 +15,8 @@ type Change struct {
 	// Live sets the event.ingested of Events to the stamp.
 	Live bool
 	// Events are stored under (stream, UTC day of @timestamp, ID). The same ID with the same source bytes is a
-	// duplicate and not stored again; the same ID with other bytes is stored under ConflictID and counted as a
-	// conflict. Every event has a @timestamp, a Stream and an ID.
+	// duplicate and not stored again; the same ID with other bytes is stored under ConflictID, or where that is taken too
+	// under the ConflictID of that and so on, and counted as a conflict. Every event has a @timestamp, a Stream and an ID.
 	Events []*event.Event
 	// Alerts are stored likewise in AlertStream; one whose ID is stored already (whatever its day or content) is left out.
 	Alerts []*event.Event

@@ -62,7 +62,7 @@ func (s *Store) addEvents(ctx context.Context, w *conn, n *commit, c *store.Chan
 		}
 	}
 	for i := range in {
-		if err := s.addEvent(n, in[i], known); err != nil {
+		if err := s.addEvent(ctx, w, n, in[i], known); err != nil {
 			return fmt.Errorf("apply event %d: %w", i, err)
 		}
 	}
@@ -94,7 +94,7 @@ func (s *Store) secondIDs(in []incoming, known map[docID]hugeint) map[segmentKey
 }
 
 // addEvent adds e to n, unless known has it.
-func (s *Store) addEvent(n *commit, e incoming, known map[docID]hugeint) error {
+func (s *Store) addEvent(ctx context.Context, w *conn, n *commit, e incoming, known map[docID]hugeint) error {
 	id, conflict := docID{e.key, e.id}, false
 	for {
 		sum, taken := known[id]
@@ -105,10 +105,13 @@ func (s *Store) addEvent(n *commit, e incoming, known map[docID]hugeint) error {
 			n.Duplicates++
 			return nil
 		}
-		if conflict {
-			return fmt.Errorf("event %q: its conflict ID is taken by another event", e.id)
+		id.id = store.ConflictID(id.id, e.e.Source.Data)
+		if conflict { // somebody gave an event of theirs the conflict ID of another: that has not been looked up
+			if err := s.lookUp(ctx, w, map[segmentKey][]uint64{e.key: {hashOf(id.id)}}, known); err != nil {
+				return err
+			}
 		}
-		conflict, id.id = true, store.ConflictID(e.id, e.e.Source.Data)
+		conflict = true
 	}
 	known[id] = e.sum
 	n.Stored++

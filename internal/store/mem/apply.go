@@ -98,10 +98,7 @@ func (s *Store) addEvent(n *commit, e *event.Event, live bool) error {
 			n.Duplicates++
 			return nil
 		}
-		if conflict {
-			return fmt.Errorf("event %q: its conflict ID is taken by another event", e.ID)
-		}
-		conflict, id.id = true, store.ConflictID(e.ID, e.Source.Data)
+		conflict, id.id = true, store.ConflictID(id.id, e.Source.Data)
 	}
 	e = copyOf(e)
 	e.ID = id.id

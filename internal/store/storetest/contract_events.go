@@ -69,6 +69,13 @@ func duplicates(t *testing.T, s *suite) {
 	s.finds("scan logs-a\nfilter (and (in n:long 2) (in @timestamp:date date\"2026-03-01T12:00:00Z\"))",
 		conflict+" "+store.ConflictID("z", []byte(`{"n":2}`)))
 	equal(t, "all rows", 10, len(s.rows(plan.Scan{}, s.latest())))
+	// Who takes the ID that another event's conflict would have does not keep that event out: it goes one further.
+	taken := store.ConflictID("w", []byte(`{"n":2}`))
+	further := store.ConflictID(taken, []byte(`{"n":2}`))
+	f(14, "stored 3 duplicates 0 conflicts 0", doc("logs-c", "w", one), doc("logs-c", taken, `{"n":8}`), doc("logs-c", further, `{"n":9}`))
+	f(15, "stored 1 duplicates 0 conflicts 1", doc("logs-c", "w", `{"n":2}`))
+	f(16, "stored 0 duplicates 1 conflicts 0", doc("logs-c", "w", `{"n":2}`))
+	s.finds("scan logs-c\nfilter (in n:long 2)", store.ConflictID(further, []byte(`{"n":2}`)))
 }
 
 func live(t *testing.T, s *suite) {
