@@ -17,8 +17,11 @@ import (
 	"github.com/tocsin-sec/tocsin/internal/ecs"
 	"github.com/tocsin-sec/tocsin/internal/enrich"
 	"github.com/tocsin-sec/tocsin/internal/event"
+	"github.com/tocsin-sec/tocsin/internal/exec"
+	"github.com/tocsin-sec/tocsin/internal/expr"
 	"github.com/tocsin-sec/tocsin/internal/normalize"
 	"github.com/tocsin-sec/tocsin/internal/normalize/cloudtrail"
+	"github.com/tocsin-sec/tocsin/internal/plan"
 	"github.com/tocsin-sec/tocsin/internal/store"
 	"github.com/tocsin-sec/tocsin/internal/store/duck"
 )
@@ -180,4 +183,80 @@ func load(b *testing.B, path string, n int) *duck.Store {
 		b.Fatal(err)
 	}
 	return db
+}
+
+// BenchmarkQuery asks a loaded store what rules and people ask.
+func BenchmarkQuery(b *testing.B) {
+	ctx := context.Background()
+	db := load(b, filepath.Join(b.TempDir(), "events.tocsin"), benchEvents())
+	defer db.Close()
+	at, err := db.Latest(ctx)
+	if err != nil {
+		b.Fatal(err)
+	}
+	span := streamSpan(b, db)
+	keyword := func(path string) expr.Field { r, _ := ecs.Resolve(path); return expr.Field{Path: r.Path, Type: r.Type} }
+	is := func(path string, values ...string) expr.Cond {
+		c := expr.In{Field: keyword(path)}
+		for _, v := range values {
+			c.Values = append(c.Values, event.String(v))
+		}
+		return c
+	}
+	five := expr.All(is("event.provider", "sts.amazonaws.com"), is("event.action", "GetCallerIdentity"), is("event.outcome", "success"),
+		is("aws.cloudtrail.user_identity.type", "IAMUser", "AssumedRole"), expr.Not{Cond: is("user.name", "ci-deploy")})
+	within := func(from, to time.Duration, c expr.Cond) expr.Cond {
+		return expr.All(plan.TimeField{Primary: plan.Timestamp}.Within(span.To.Add(-from), span.To.Add(-to)), c)
+	}
+	newest := []plan.SortKey{{Value: expr.One{Field: expr.Field{Path: plan.Timestamp, Type: event.Date}}, Desc: true}}
+	count := []plan.Agg{{Name: "n", Fn: plan.Count}}
+	arn := keyword("aws.cloudtrail.user_identity.arn")
+	tree := expr.Like{Field: expr.Field{Path: "aws.cloudtrail.flattened.request_parameters.roleName", Type: event.Flattened},
+		Pattern: expr.Stars("", "admin", "")}
+	for _, q := range []struct {
+		name string
+		p    plan.Node
+	}{
+		{"five clauses, all, count", plan.Aggregate{In: plan.Filter{In: plan.Scan{}, Cond: five}, Aggs: count}},
+		{"five clauses, all, rows of one field", plan.Project{In: plan.Filter{In: plan.Scan{}, Cond: five}, Paths: []string{arn.Path, plan.Timestamp}}},
+		{"five clauses, one hour, rows", plan.Filter{In: plan.Scan{}, Cond: within(49*time.Hour, 48*time.Hour, five)}},
+		{"new terms of 15 days", plan.Aggregate{In: plan.Filter{In: plan.Scan{}, Cond: within(15*24*time.Hour, 0, five)},
+			By: []plan.Group{{Name: "arn", Each: arn}}, Aggs: count}},
+		{"events by action", plan.Aggregate{In: plan.Scan{}, By: []plan.Group{{Name: "action", Each: keyword("event.action")}}, Aggs: count}},
+		{"newest 100, whole", plan.Limit{N: 100, In: plan.Sort{In: plan.Scan{}, Keys: newest}}},
+		{"newest 100 of five clauses", plan.Limit{N: 100, In: plan.Sort{In: plan.Filter{In: plan.Scan{}, Cond: five}, Keys: newest}}},
+		{"in a tree, all", plan.Project{In: plan.Filter{In: plan.Scan{}, Cond: tree}, Paths: []string{plan.Timestamp}}},
+		{"all, two fields", plan.Project{In: plan.Scan{}, Paths: []string{plan.Timestamp, arn.Path}}},
+		{"all, whole", plan.Scan{}},
+	} {
+		b.Run(q.name, func(b *testing.B) {
+			n := 0
+			for b.Loop() {
+				n = 0
+				rows, err := exec.Query(ctx, db, q.p, at)
+				if err != nil {
+					b.Fatal(err)
+				}
+				for rows.Next() {
+					n++
+				}
+				if err := rows.Err(); err != nil {
+					b.Fatal(err)
+				}
+				rows.Close()
+			}
+			b.ReportMetric(float64(b.Elapsed().Microseconds())/1000/float64(b.N), "ms/query")
+			b.ReportMetric(float64(n), "rows")
+		})
+	}
+}
+
+// streamSpan is the span of the stored events.
+func streamSpan(b *testing.B, db store.Store) store.Span {
+	streams, err := db.Streams(context.Background(), nil)
+	if err != nil || len(streams) != 1 {
+		b.Fatal(streams, err)
+	}
+	b.Logf("%d events of %s to %s", streams[0].Events, streams[0].Time.From, streams[0].Time.To)
+	return streams[0].Time
 }

@@ -45,7 +45,10 @@ const defaultMemory = 384 << 20
 // what is not yet compressed takes a block a column: with blocks of 256 KiB (the default) twenty days filled 384 MB.
 // Whole row groups are compressed at once; what does not fill one goes through the log, and is compressed again whenever
 // the group grows. With groups of 122,880 rows (the default) a day of 400,000 events took twice the time of the whole load.
-const attachOptions = " (TYPE duckdb, STORAGE_VERSION 'latest', BLOCK_SIZE 65536, ROW_GROUP_SIZE 8192)"
+const (
+	attachOptions = "TYPE duckdb, STORAGE_VERSION 'latest', ROW_GROUP_SIZE 8192"
+	freshOptions  = ", BLOCK_SIZE 65536" // a file keeps its own
+)
 
 // Store is a store in a file. It is safe for concurrent use.
 type Store struct {
@@ -110,10 +113,10 @@ func (s *Store) open(ctx context.Context, opt Options) error {
 		opt.Threads = max(runtime.NumCPU()-1, 1)
 	}
 	settings["threads"] = strconv.Itoa(opt.Threads)
-	if err := checkFile(s.path); err != nil {
+	fresh, err := checkFile(s.path)
+	if err != nil {
 		return err
 	}
-	var err error
 	if s.db, err = openDatabase(settings); err != nil {
 		return err
 	}
@@ -124,7 +127,11 @@ func (s *Store) open(ctx context.Context, opt Options) error {
 	if !ok {
 		return errors.New("its name cannot be written in SQL")
 	}
-	if err := s.writer.exec(ctx, "ATTACH "+literal+" AS "+catalogName+attachOptions); err != nil {
+	options := attachOptions
+	if fresh {
+		options += freshOptions
+	}
+	if err := s.writer.exec(ctx, "ATTACH "+literal+" AS "+catalogName+" ("+options+")"); err != nil {
 		return attachError(err)
 	}
 	if err := s.writer.exec(ctx, "USE "+catalogName); err != nil {
@@ -184,23 +191,23 @@ func (s *Store) create(ctx context.Context) error {
 	return nil
 }
 
-// checkFile refuses what can hold no store.
-func checkFile(path string) error {
+// checkFile refuses what can hold no store; fresh says that there is none yet.
+func checkFile(path string) (fresh bool, err error) {
 	f, err := os.Stat(path)
 	switch {
 	case errors.Is(err, os.ErrNotExist):
 		if dir, err := os.Stat(filepath.Dir(path)); err != nil || !dir.IsDir() {
-			return fmt.Errorf("there is no folder %s", filepath.Dir(path))
+			return false, fmt.Errorf("there is no folder %s", filepath.Dir(path))
 		}
-		return nil
+		return true, nil
 	case err != nil:
-		return err
+		return false, err
 	case f.IsDir():
-		return errors.New("it is a folder")
+		return false, errors.New("it is a folder")
 	case f.Size() == 0: // a temporary file, or what is left of a start that was killed: DuckDB wants to make it itself
-		return os.Remove(path)
+		return true, os.Remove(path)
 	}
-	return nil
+	return false, nil
 }
 
 // attachError says in plain words why DuckDB does not open a file.

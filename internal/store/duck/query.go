@@ -13,16 +13,23 @@ import (
 type query struct {
 	scan    plan.Scan
 	cond    expr.Cond // nil: every row
-	limit   int       // -1: none
+	sort    []plan.SortKey
+	limit   int // -1: none
 	project []string
 	cut     bool // whether project counts
 }
 
 // Query runs p over the events that at shows.
 func (s *Store) Query(ctx context.Context, p plan.Node, at store.Snapshot) (store.Rows, error) {
+	if a, ok := p.(plan.Aggregate); ok {
+		return s.aggregate(ctx, a, at)
+	}
 	q, err := shape(p)
 	if err != nil {
 		return nil, err
+	}
+	if q.sort != nil {
+		return s.top(ctx, p, q, at)
 	}
 	return s.scan(ctx, q, at)
 }
@@ -41,6 +48,16 @@ func shape(p plan.Node) (*query, error) {
 			return nil, &store.Unsupported{Node: p, Why: "a filter above a limit or a projection"}
 		}
 		q.cond = expr.All(q.cond, p.Cond)
+		return q, nil
+	case plan.Sort:
+		q, err := shape(p.In)
+		if err != nil {
+			return nil, err
+		}
+		if q.limit >= 0 || q.cut || q.sort != nil {
+			return nil, &store.Unsupported{Node: p, Why: "an order above a limit, a projection or another order"}
+		}
+		q.sort = append([]plan.SortKey{}, p.Keys...)
 		return q, nil
 	case plan.Limit:
 		q, err := shape(p.In)

@@ -5,30 +5,50 @@ import (
 	"encoding/binary"
 	"fmt"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/tocsin-sec/tocsin/internal/event"
 )
 
-// event rebuilds the document of row i.
+// reader rebuilds the documents of one segment. It keeps what rows share: texts that come again and again, and memory.
+type reader struct {
+	cols    []event.Field
+	rest    []event.Field
+	texts   []map[string]string // by column
+	element []vector            // by column, the elements of the chunk's lists
+}
+
+// Texts of up to sharedText bytes are shared, sharedTexts of a column.
+const (
+	sharedText  = 100
+	sharedTexts = 2000
+)
+
+// event rebuilds the document of row i of the chunk that begin was given.
 func (v *segmentScan) event(cols []vector, i int) (*event.Event, error) {
 	e := &event.Event{ID: cols[0].str(i), Stream: v.stream}
+	r := &v.reader
+	r.cols, r.rest = r.cols[:0], r.rest[:0]
 	next := 1
-	for _, c := range v.columns {
-		if value, ok := v.seg.layout.columns[c].read(&cols[next], i); ok {
-			e.Set(v.seg.layout.columns[c].Path, value)
+	for k, c := range v.columns {
+		if value, ok := r.read(&v.seg.layout.columns[c], k, &cols[next], i); ok {
+			r.cols = append(r.cols, event.Field{Path: v.seg.layout.columns[c].Path, Value: value})
 		}
 		next++
 	}
 	if v.rest {
 		if !cols[next].null(i) {
-			err := readRest(cols[next].str(i), v.wants, func(path string, value event.Value) { e.Set(path, value) })
+			err := readRest(cols[next].str(i), v.wants, func(path string, value event.Value) {
+				r.rest = append(r.rest, event.Field{Path: path, Value: value})
+			})
 			if err != nil {
 				return nil, fmt.Errorf("read event %q of %s: %w", e.ID, v.stream, err)
 			}
 		}
 		next++
 	}
+	e.SetAll(r.merge())
 	if v.source {
 		e.Source.Data = bytes.Clone(cols[next].bytes(i))
 		e.Source.Object = cols[next+1].str(i)
@@ -53,37 +73,83 @@ func (v *segmentScan) event(cols []vector, i int) (*event.Event, error) {
 	return e, nil
 }
 
-// read returns the value of row i of the column as documents have it, false where there is none.
-func (c column) read(v *vector, i int) (event.Value, bool) {
+// begin makes the scan ready for the rows of a chunk.
+func (v *segmentScan) begin(cols []vector) {
+	r := &v.reader
+	if r.texts == nil {
+		r.texts = make([]map[string]string, len(v.columns))
+		r.element = make([]vector, len(v.columns))
+	}
+	for k, c := range v.columns {
+		if v.seg.layout.columns[c].List {
+			r.element[k] = cols[1+k].child()
+		}
+	}
+}
+
+// merge returns the fields in order of their paths; of a path that stands in a column and in rest, the latter.
+func (r *reader) merge() []event.Field {
+	out := make([]event.Field, 0, len(r.cols)+len(r.rest))
+	a, b := r.cols, r.rest
+	for len(a) > 0 && len(b) > 0 {
+		switch c := strings.Compare(a[0].Path, b[0].Path); {
+		case c < 0:
+			out, a = append(out, a[0]), a[1:]
+		case c > 0:
+			out, b = append(out, b[0]), b[1:]
+		default:
+			a = a[1:]
+		}
+	}
+	return append(append(out, a...), b...)
+}
+
+// read returns the value of row i of the column, the k-th that is read, as documents have it; false where there is none.
+func (r *reader) read(c *column, k int, v *vector, i int) (event.Value, bool) {
 	if v.null(i) {
 		return event.Value{}, false
 	}
 	if !c.List {
-		return c.readOne(v, i), true
+		return r.readOne(c, k, v, i), true
 	}
-	child := v.child()
 	from, to := v.list(i)
 	items := make([]event.Value, 0, to-from)
 	for j := from; j < to; j++ {
-		items = append(items, c.readOne(&child, j))
+		items = append(items, r.readOne(c, k, &r.element[k], j))
 	}
 	return event.List(items...), true
 }
 
-func (c column) readOne(v *vector, i int) event.Value {
-	switch {
-	case c.isText():
-		return event.String(v.str(i))
-	case c.Type == event.Long:
+func (r *reader) readOne(c *column, k int, v *vector, i int) event.Value {
+	switch c.Type {
+	case event.Long:
 		return event.Int(at[int64](v, i))
-	case c.Type == event.Double:
+	case event.Double:
 		return event.Float(at[float64](v, i))
-	case c.Type == event.Boolean:
+	case event.Boolean:
 		return event.Bool(at[bool](v, i))
-	case c.Type == event.Date:
+	case event.Date:
 		return c.given(event.Millis(at[int64](v, i)))
+	case event.IPType:
+		return c.given(event.IP(addressFrom(at[hugeint](v, i))))
 	}
-	return c.given(event.IP(addressFrom(at[hugeint](v, i))))
+	return event.String(r.text(k, v.bytes(i)))
+}
+
+// text returns b as a text, the same one as before where the column had it before.
+func (r *reader) text(k int, b []byte) string {
+	if len(b) > sharedText {
+		return string(b)
+	}
+	if s, known := r.texts[k][string(b)]; known {
+		return s
+	}
+	if r.texts[k] == nil || len(r.texts[k]) >= sharedTexts {
+		r.texts[k] = map[string]string{}
+	}
+	s := string(b)
+	r.texts[k][s] = s
+	return s
 }
 
 // addressFrom is the address that addressOf made h of.

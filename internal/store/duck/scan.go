@@ -124,6 +124,7 @@ type segmentScan struct {
 	states  bool // whether the states of alerts are joined
 	where   string
 	check   expr.Cond // what where leaves to check; nil: nothing
+	reader  reader
 }
 
 func newSegmentScan(q *query, g *segment, stream string) *segmentScan {
@@ -183,10 +184,14 @@ func newSegmentScan(q *query, g *segment, stream string) *segmentScan {
 	return v
 }
 
-// sql is the statement that reads the segment.
-func (v *segmentScan) sql(at store.Snapshot) string {
+// sql is the statement that reads the segment's rows for which also holds ("" for all), with the columns that event reads
+// and first, if it is not "", before them.
+func (v *segmentScan) sql(at store.Snapshot, first, also string) string {
 	l := v.seg.layout
 	names := []string{"id"}
+	if first != "" {
+		names = []string{first, "id"}
+	}
 	for _, i := range v.columns {
 		names = append(names, l.name(i))
 	}
@@ -201,14 +206,28 @@ func (v *segmentScan) sql(at store.Snapshot) string {
 		names = append(names, "st.paths", "st.vals")
 		from += " LEFT JOIN (SELECT alert, list(path) AS paths, list(val) AS vals FROM alert_state GROUP BY alert) st ON st.alert = id"
 	}
+	where := v.filter(at)
+	if also != "" {
+		where += " AND " + also
+	}
+	return fmt.Sprintf("SELECT %s FROM %s WHERE %s", strings.Join(names, ", "), from, where)
+}
+
+// filter is what SQL asks of the segment's rows.
+func (v *segmentScan) filter(at store.Snapshot) string {
+	if v.where == sqlTrue {
+		return seqs(at)
+	}
+	return seqs(at) + " AND " + v.where
+}
+
+// seqs keeps to the rows that a snapshot shows.
+func seqs(at store.Snapshot) string {
 	where := fmt.Sprintf("seq <= %d", at.Seq)
 	if at.After > 0 {
 		where += fmt.Sprintf(" AND seq > %d", at.After)
 	}
-	if v.where != sqlTrue {
-		where += " AND " + v.where
-	}
-	return fmt.Sprintf("SELECT %s FROM %s WHERE %s", strings.Join(names, ", "), from, where)
+	return where
 }
 
 // Next moves to the next row.
@@ -236,7 +255,11 @@ func (r *rows) advance() error {
 			if len(r.scans) == 0 {
 				return nil
 			}
-			cur, err := r.conn.query(r.ctx, r.scans[0].sql(r.at))
+			sql := r.scans[0].sql(r.at, "", "")
+			if r.left > 0 && r.scans[0].check == nil {
+				sql += fmt.Sprintf(" LIMIT %d", r.left)
+			}
+			cur, err := r.conn.query(r.ctx, sql)
 			if err != nil {
 				return err
 			}
@@ -264,6 +287,9 @@ func (r *rows) advance() error {
 			return err
 		}
 		r.i, r.n = 0, n
+		if n > 0 {
+			r.scans[0].begin(r.cur.cols)
+		}
 		if r.cur.done {
 			r.cur.close()
 			r.cur = nil
