@@ -50,8 +50,8 @@ const (
 	// What records weigh in memory (see weigh) bounds all of these as well: records of many small values take a hundred
 	// times their own size.
 	jobWeight   = 4 << 20
-	aheadWeight = 96 << 20
-	batchWeight = 192 << 20
+	aheadWeight = 48 << 20
+	batchWeight = 112 << 20
 )
 
 // Account says what became of the records that were read: Read = Stored + Duplicates + the sum of Rejected once Close
