@@ -3,6 +3,7 @@ package duck_test
 import (
 	"compress/gzip"
 	"context"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -259,4 +260,50 @@ func streamSpan(b *testing.B, db store.Store) store.Span {
 	}
 	b.Logf("%d events of %s to %s", streams[0].Events, streams[0].Time.From, streams[0].Time.To)
 	return streams[0].Time
+}
+
+// BenchmarkLive commits as a live server does: a few events, a record and some sightings at a time, over a store with many
+// records.
+func BenchmarkLive(b *testing.B) {
+	ctx := context.Background()
+	db := open(b)
+	c := &store.Change{At: base}
+	for i := range 100_000 {
+		c.Records = append(c.Records, store.RecordWrite{Kind: "dead_letter", ID: fmt.Sprintf("object@%020d", i), Data: []byte(`{"reason":"x"}`)})
+	}
+	if err := db.Apply(ctx, c); err != nil {
+		b.Fatal(err)
+	}
+	n := 0
+	b.Run("commit", func(b *testing.B) {
+		for b.Loop() {
+			n++
+			c := &store.Change{At: base.Add(time.Duration(n) * time.Second), Live: true,
+				Records: []store.RecordWrite{{Kind: "mark", ID: "program", Data: []byte("{}")}}}
+			for i := range 10 {
+				e := &event.Event{ID: fmt.Sprint(n, "-", i), Stream: "logs"}
+				e.SetString("@timestamp", event.FormatTime(base))
+				e.SetString("user.name", "ann")
+				c.Events = append(c.Events, e)
+				c.Sightings = append(c.Sightings, store.Sighting{Program: "p", Tuple: store.Tuple{byte(i)}, Stream: "logs", First: base, Last: base, Count: 1})
+			}
+			if err := db.Apply(ctx, c); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("get", func(b *testing.B) {
+		for b.Loop() {
+			if _, err := db.Get(ctx, "dead_letter", "object@00000000000000077777"); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("list", func(b *testing.B) {
+		for b.Loop() {
+			if r, err := db.List(ctx, store.LandingKind, "", 100); err != nil || len(r) == 0 {
+				b.Fatal(r, err)
+			}
+		}
+	})
 }

@@ -65,7 +65,11 @@ func TestCrashChild(t *testing.T) {
 // TestCrash kills a process while it writes, again and again, and holds that the store opens with whole commits: those
 // that were reported, and at most one more.
 func TestCrash(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "events.tocsin")
+	dir := t.TempDir()
+	path := filepath.Join(dir, "events.tocsin")
+	if err := os.MkdirAll(path+".tmp-1/deep", 0o700); err != nil { // as a killed process may leave it
+		t.Fatal(err)
+	}
 	reported := uint64(0)
 	for round := range 6 {
 		child := exec.Command(os.Args[0], "-test.run=^TestCrashChild$")
@@ -97,6 +101,9 @@ func TestCrash(t *testing.T) {
 			t.Fatalf("round %d: the writer ended by itself: %v", round, err)
 		}
 		checkCrash(t, path, reported)
+	}
+	if files, _ := filepath.Glob(filepath.Join(dir, "*")); len(files) != 1 || files[0] != path {
+		t.Errorf("beside the store are left: %q", files)
 	}
 }
 

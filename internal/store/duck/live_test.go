@@ -212,3 +212,39 @@ func TestAlertStates(t *testing.T) {
 		t.Error("the row does not carry its state")
 	}
 }
+
+// TestGroupsOfLists holds that an event counts once in the group of a value that it has twice.
+func TestGroupsOfLists(t *testing.T) {
+	ctx := context.Background()
+	db := open(t)
+	c := &store.Change{At: base}
+	for i, users := range [][]string{{"ann", "bob", "ann"}, {"bob"}, {"ann", "ann"}, {}} {
+		e := &event.Event{ID: fmt.Sprint(i), Stream: "logs"}
+		e.SetString("@timestamp", event.FormatTime(base))
+		e.Set("related.user", event.Strings(users...))
+		e.Set("related.entity", event.Strings("x", "y"))
+		c.Events = append(c.Events, e)
+	}
+	if err := db.Apply(ctx, c); err != nil {
+		t.Fatal(err)
+	}
+	p := plan.Aggregate{In: plan.Scan{}, Aggs: []plan.Agg{{Name: "n", Fn: plan.Count}},
+		By: []plan.Group{{Name: "u", Each: expr.Field{Path: "related.user"}}, {Name: "e", Each: expr.Field{Path: "related.entity"}}}}
+	at, err := db.Latest(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows, err := db.Query(ctx, p, at)
+	if err != nil {
+		t.Fatal(err) // it must be one that SQL groups
+	}
+	defer rows.Close()
+	got := map[string]int64{}
+	for rows.Next() {
+		e := rows.Event()
+		got[e.Text("u")+" "+e.Text("e")] = e.Get("n").Int()
+	}
+	if want := "map[ann x:2 ann y:2 bob x:2 bob y:2]"; rows.Err() != nil || fmt.Sprint(got) != want {
+		t.Errorf("%v, want %s (%v)", got, want, rows.Err())
+	}
+}

@@ -101,7 +101,7 @@ func (s *Store) open(ctx context.Context, opt Options) error {
 	}
 	settings := map[string]string{
 		"memory_limit":                 strconv.FormatInt(opt.Memory>>10, 10) + "KiB",
-		"temp_directory":               s.path + ".tmp",
+		"temp_directory":               s.path + tempMark + strconv.Itoa(os.Getpid()),
 		"autoinstall_known_extensions": "false",
 		"autoload_known_extensions":    "false",
 		"allow_community_extensions":   "false",
@@ -134,6 +134,7 @@ func (s *Store) open(ctx context.Context, opt Options) error {
 	if err := s.writer.exec(ctx, "ATTACH "+literal+" AS "+catalogName+" ("+options+")"); err != nil {
 		return attachError(err)
 	}
+	s.sweep() // the file is ours alone from here on
 	if err := s.writer.exec(ctx, "USE "+catalogName); err != nil {
 		return err
 	}
@@ -146,6 +147,23 @@ func (s *Store) open(ctx context.Context, opt Options) error {
 		}
 	}
 	return s.load(ctx, s.writer)
+}
+
+// tempMark stands between the name of the file and the process in the name of the folder for what DuckDB has no memory for.
+const tempMark = ".tmp-"
+
+// sweep removes the folders that killed processes have left beside the file. What cannot be removed does no harm.
+func (s *Store) sweep() {
+	entries, err := os.ReadDir(filepath.Dir(s.path))
+	if err != nil {
+		return
+	}
+	mark := filepath.Base(s.path) + tempMark
+	for _, e := range entries {
+		if pid, ok := strings.CutPrefix(e.Name(), mark); ok && e.IsDir() && pid != strconv.Itoa(os.Getpid()) {
+			_ = os.RemoveAll(filepath.Join(filepath.Dir(s.path), e.Name()))
+		}
+	}
 }
 
 // prepare makes the tables of a fresh file and looks at those of another.

@@ -117,6 +117,13 @@ func (p *pathNotes) walk(path []byte, v event.Value, day store.Day) (misfits int
 // savePaths writes the paths that a commit adds or moves, and returns them for take. Beyond store.MaxPaths a stream
 // keeps the least.
 func (s *Store) savePaths(ctx context.Context, c *conn, n *commit) error {
+	some := false
+	for _, notes := range n.paths {
+		some = some || len(notes.fresh) > 0
+	}
+	if !some {
+		return nil
+	}
 	a, err := c.appendTo(catalogName, "path", []columnType{typeInteger, typeBlob, typeInteger})
 	if err != nil {
 		return err

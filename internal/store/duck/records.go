@@ -78,55 +78,68 @@ func (s *Store) readVersions(ctx context.Context, w *conn, writes []store.Record
 
 var recordColumns = []columnType{typeBlob, typeBlob, typeBigint, typeBlob}
 
+// storeRecords deletes, updates and inserts the records that changed.
 func (s *Store) storeRecords(ctx context.Context, w *conn, states map[recordID]*recordState, order []recordID) error {
-	// put writes the records for which take holds to a table.
-	put := func(a *appender, take func(*recordState) bool) (n int, err error) {
-		for _, id := range order {
-			st := states[id]
-			if !take(st) {
-				continue
-			}
-			n++
-			a.text(0, id.kind)
-			a.text(1, id.id)
-			a.int64(2, st.version)
-			if st.doc != nil {
-				a.bytes(3, st.doc)
-			}
-			if err := a.next(); err != nil {
-				return n, err
-			}
+	var gone, changed, fresh []recordID
+	for _, id := range order {
+		switch st := states[id]; {
+		case st.stored && !st.exists:
+			gone = append(gone, id)
+		case st.stored:
+			changed = append(changed, id)
+		case st.exists:
+			fresh = append(fresh, id)
 		}
-		return n, nil
+	}
+	put := func(ids []recordID) func(a *appender) error {
+		return func(a *appender) error {
+			for _, id := range ids {
+				st := states[id]
+				a.text(0, id.kind)
+				a.text(1, id.id)
+				a.int64(2, st.version)
+				if st.doc != nil {
+					a.bytes(3, st.doc)
+				}
+				if err := a.next(); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
 	}
 	const same = "record.kind = t.kind AND record.id = t.id"
-	for _, change := range []struct {
-		sql  string
-		take func(*recordState) bool
-	}{
-		{"DELETE FROM record USING temp.main.stage_record t WHERE " + same,
-			func(st *recordState) bool { return st.stored && !st.exists }},
-		{"UPDATE record SET version = t.version, doc = t.doc FROM temp.main.stage_record t WHERE " + same,
-			func(st *recordState) bool { return st.stored && st.exists }},
-	} {
-		n := 0
-		err := w.fill(ctx, "stage_record", recordColumns, func(a *appender) (err error) {
-			n, err = put(a, change.take)
+	if len(gone) > 0 {
+		if err := w.fill(ctx, "stage_record", recordColumns, put(gone)); err != nil {
 			return err
-		})
-		if err == nil && n > 0 {
-			err = w.exec(ctx, change.sql)
 		}
+		if err := w.exec(ctx, "DELETE FROM record USING temp.main.stage_record t WHERE "+same); err != nil {
+			return err
+		}
+	}
+	if len(changed) > 0 {
+		if err := w.fill(ctx, "stage_record", recordColumns, put(changed)); err != nil {
+			return err
+		}
+		err := w.exec(ctx, "UPDATE record SET version = t.version, doc = t.doc FROM temp.main.stage_record t WHERE "+same)
 		if err != nil {
 			return err
 		}
 	}
-	a, err := w.appendTo(catalogName, "record", recordColumns)
+	if len(fresh) == 0 {
+		return nil
+	}
+	return w.appendRows(catalogName, "record", recordColumns, put(fresh))
+}
+
+// appendRows writes to a table what f appends.
+func (c *conn) appendRows(catalog, table string, types []columnType, f func(a *appender) error) error {
+	a, err := c.appendTo(catalog, table, types)
 	if err != nil {
 		return err
 	}
 	defer a.close()
-	if _, err := put(a, func(st *recordState) bool { return !st.stored && st.exists }); err != nil {
+	if err := f(a); err != nil {
 		return err
 	}
 	return a.flush()
@@ -137,15 +150,7 @@ func (c *conn) fill(ctx context.Context, table string, types []columnType, f fun
 	if err := c.exec(ctx, "DELETE FROM temp.main."+table); err != nil {
 		return err
 	}
-	a, err := c.appendTo("temp", table, types)
-	if err != nil {
-		return err
-	}
-	defer a.close()
-	if err := f(a); err != nil {
-		return err
-	}
-	return a.flush()
+	return c.appendRows("temp", table, types, f)
 }
 
 // Get returns one record, or store.ErrNotFound.

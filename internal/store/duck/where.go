@@ -88,6 +88,8 @@ func (w *whereWriter) cond(c expr.Cond, not bool, depth int) clause {
 		return w.any(c.Field, not, w.words(c), func(*column) restClause { return restClause{} })
 	case expr.Exists:
 		return w.exists(c, not)
+	case expr.Anywhere:
+		return w.anywhere(c, not)
 	case expr.Cmp:
 		return w.cmp(c, not)
 	case expr.IsNull:
@@ -151,13 +153,13 @@ type test struct {
 
 // any is the clause of "any value of f passes t".
 func (w *whereWriter) any(f expr.Field, not bool, t *test, rest func(*column) restClause) clause {
-	switch {
-	case w.seg.stated(f.Path):
+	if w.seg.stated(f.Path) {
 		return anyRow
-	case f.Root:
-		return w.rest(f, not, restClause{})
 	}
 	i, held := w.seg.layout.byPath[f.Path]
+	if held && f.Root {
+		return anyRow
+	}
 	if !held {
 		return w.rest(f, not, rest(nil))
 	}
@@ -196,9 +198,6 @@ func (w *whereWriter) rest(f expr.Field, not bool, r restClause) clause {
 	}
 	literal, _ := quote(key + `":`)
 	sql := "contains(rest, " + literal + ")"
-	if f.Root { // a leaf below it
-		return anyRow
-	}
 	if r.never {
 		return noRow
 	}
