@@ -69,7 +69,8 @@ func (s *Store) Apply(ctx context.Context, c *store.Change) error {
 		nextSegment: s.nextSegment,
 	}
 	w := s.writer
-	if err := w.exec(ctx, "BEGIN"); err != nil {
+	// An interrupted BEGIN may have begun: it is never interrupted.
+	if err := w.exec(context.WithoutCancel(ctx), "BEGIN"); err != nil {
 		return fmt.Errorf("apply a change: %w", err)
 	}
 	err := s.write(ctx, w, n, c)
