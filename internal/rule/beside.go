@@ -1,7 +1,6 @@
 package rule
 
 import (
-	"fmt"
 	"io/fs"
 	"maps"
 	"os"
@@ -141,8 +140,3 @@ func (t *Table) Title() string { return t.t.doc.title(t.t.path) }
 
 // Close reports the keys that nobody asked for.
 func (t *Table) Close() { t.t.close() }
-
-// Report adds a diagnostic about the file as a whole.
-func (b *Beside) Report(code, hint, format string, args ...any) {
-	b.doc.found = append(b.doc.found, diag.Diagnostic{Code: "RULE" + code, File: b.doc.file, Message: fmt.Sprintf(format, args...), Hint: hint})
-}

@@ -69,8 +69,7 @@ func (s *Store) Apply(ctx context.Context, c *store.Change) error {
 		nextSegment: s.nextSegment,
 	}
 	w := s.writer
-	// An interrupted BEGIN may have begun: it is never interrupted.
-	if err := w.exec(context.WithoutCancel(ctx), "BEGIN"); err != nil {
+	if err := w.begin("BEGIN"); err != nil {
 		return fmt.Errorf("apply a change: %w", err)
 	}
 	err := s.write(ctx, w, n, c)

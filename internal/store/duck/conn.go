@@ -126,6 +126,10 @@ func (c *conn) exec(ctx context.Context, sql string) error {
 	}
 }
 
+// begin starts a transaction with the statement sql. Nothing interrupts it: an interrupted BEGIN may have begun all the
+// same, and what it began would stay open.
+func (c *conn) begin(sql string) error { return c.exec(context.Background(), sql) }
+
 // query starts one statement, whose result streams: the next statement of the connection ends it.
 func (c *conn) query(ctx context.Context, sql string) (*result, error) {
 	if err := ctx.Err(); err != nil {

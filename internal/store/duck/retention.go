@@ -46,7 +46,7 @@ func (s *Store) DropSegments(ctx context.Context, before store.Day, streams []st
 		fmt.Sprintf("DELETE FROM sighting WHERE stream IN (%s) AND segment < %d", numbers, before),
 		fmt.Sprintf("DELETE FROM path WHERE stream IN (%s) AND day < %d", numbers, before))
 	w := s.writer
-	if err := w.exec(context.WithoutCancel(ctx), "BEGIN"); err != nil {
+	if err := w.begin("BEGIN"); err != nil {
 		return 0, fmt.Errorf("drop segments: %w", err)
 	}
 	for _, q := range sql {

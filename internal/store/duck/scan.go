@@ -66,7 +66,7 @@ func (s *Store) begin(ctx context.Context) (*conn, *catalog, func(), error) {
 	s.layout.RLock()
 	defer s.layout.RUnlock()
 	cat := s.catalog.Load()
-	if err := c.exec(context.WithoutCancel(ctx), "BEGIN TRANSACTION READ ONLY"); err != nil {
+	if err := c.begin("BEGIN TRANSACTION READ ONLY"); err != nil {
 		done()
 		return nil, nil, nil, err
 	}

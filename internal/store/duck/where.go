@@ -76,16 +76,16 @@ func (w *whereWriter) cond(c expr.Cond, not bool, depth int) clause {
 	}
 	switch c := c.(type) {
 	case expr.In:
-		return w.any(c.Field, not, w.in(c), func(*column) restClause { return inRest(c) })
+		return w.any(c.Field, not, oneOf(c), inRest(c))
 	case expr.Range:
 		if cl, decided := w.outside(c); decided {
 			return opposite(cl, not)
 		}
-		return w.any(c.Field, not, w.within(c), func(*column) restClause { return restClause{} })
+		return w.any(c.Field, not, within(c), restClause{})
 	case expr.Like:
-		return w.any(c.Field, not, w.like(c), func(*column) restClause { return likeRest(c) })
+		return w.any(c.Field, not, w.like(c), likeRest(c))
 	case expr.Words:
-		return w.any(c.Field, not, w.words(c), func(*column) restClause { return restClause{} })
+		return w.any(c.Field, not, words(c), restClause{})
 	case expr.Exists:
 		return w.exists(c, not)
 	case expr.Anywhere:
@@ -144,15 +144,16 @@ type restClause struct {
 	needles []string // already escaped; nil: any value
 }
 
-// test is a condition on one value of a column, written over the name of the value; "" where SQL cannot say it.
+// test is a condition on one value of a column, written over the name of the value; nil where SQL cannot say it.
 type test struct {
 	fits  func(c column) bool
 	sql   func(value string) string
 	exact bool
 }
 
-// any is the clause of "any value of f passes t".
-func (w *whereWriter) any(f expr.Field, not bool, t *test, rest func(*column) restClause) clause {
+// any is the clause of "any value of f passes t"; rest says what stands in rest where one does. Without t every row is to
+// be checked where the field has a column.
+func (w *whereWriter) any(f expr.Field, not bool, t *test, rest restClause) clause {
 	if w.seg.stated(f.Path) {
 		return anyRow
 	}
@@ -161,7 +162,7 @@ func (w *whereWriter) any(f expr.Field, not bool, t *test, rest func(*column) re
 		return anyRow
 	}
 	if !held {
-		return w.rest(f, not, rest(nil))
+		return inRestOf(f, not, rest)
 	}
 	c := w.seg.layout.columns[i]
 	if t == nil || !t.fits(c) {
@@ -179,7 +180,7 @@ func (w *whereWriter) any(f expr.Field, not bool, t *test, rest func(*column) re
 	case not:
 		return clause{"(" + sql + " IS NOT TRUE)", !wild}
 	case wild:
-		if more := w.rest(f, false, rest(&c)); more.sql != sqlFalse {
+		if more := inRestOf(f, false, rest); more.sql != sqlFalse {
 			if more.sql == sqlTrue {
 				return anyRow
 			}
@@ -189,9 +190,9 @@ func (w *whereWriter) any(f expr.Field, not bool, t *test, rest func(*column) re
 	return clause{sql, t.exact && !wild}
 }
 
-// rest is the clause of a field whose values stand in rest: its last key does, and one of the needles. What JSON cannot
+// inRestOf is the clause of a field whose values stand in rest: its last key does, and one of the needles. What JSON cannot
 // say stands there in a form of its own, in which no needle is found.
-func (w *whereWriter) rest(f expr.Field, not bool, r restClause) clause {
+func inRestOf(f expr.Field, not bool, r restClause) clause {
 	key, ok := escaped(f.Path[strings.LastIndexByte(f.Path, '.')+1:])
 	if not || !ok {
 		return anyRow
@@ -201,7 +202,7 @@ func (w *whereWriter) rest(f expr.Field, not bool, r restClause) clause {
 	if r.never {
 		return noRow
 	}
-	if 0 < len(r.needles) && len(r.needles) <= maxNeedles {
+	if len(r.needles) > 0 {
 		var found []string
 		for _, n := range r.needles {
 			needle, _ := quote(n)
@@ -263,7 +264,7 @@ func hasKind(t event.Type, v event.Value) bool {
 	return ok || (isPlain(t) || t == event.Caseless) && v.Kind() == event.KindString
 }
 
-func (w *whereWriter) in(c expr.In) *test {
+func oneOf(c expr.In) *test {
 	fits, read, ok := readable(c.Field.Type)
 	if !ok || len(c.Values) > maxClauseIn {
 		return nil
@@ -289,7 +290,7 @@ func (w *whereWriter) in(c expr.In) *test {
 }
 
 func inRest(c expr.In) restClause {
-	if !isPlain(c.Field.Type) {
+	if !isPlain(c.Field.Type) || len(c.Values) > maxNeedles {
 		return restClause{}
 	}
 	if len(c.Values) == 0 {
@@ -306,7 +307,7 @@ func inRest(c expr.In) restClause {
 	return restClause{needles: needles}
 }
 
-func (w *whereWriter) within(c expr.Range) *test {
+func within(c expr.Range) *test {
 	fits, read, ok := readable(c.Field.Type)
 	if !ok || c.Min.Value.IsNull() && c.Max.Value.IsNull() {
 		return nil
@@ -368,7 +369,6 @@ func (w *whereWriter) like(c expr.Like) *test {
 	if !ok || !isPlain(c.Field.Type) && c.Field.Type != event.Caseless {
 		return nil
 	}
-	pattern := c.Pattern
 	if c.Fold {
 		if i, held := w.seg.layout.byPath[c.Field.Path]; held && w.seg.wide.has(i) {
 			return nil
@@ -376,7 +376,7 @@ func (w *whereWriter) like(c expr.Like) *test {
 		read = func(value string) string { return "lower(" + value + ")" }
 	}
 	var b strings.Builder
-	for _, part := range pattern.Parts {
+	for _, part := range c.Pattern.Parts {
 		switch {
 		case part.Literal != "":
 			l := part.Literal
@@ -423,7 +423,7 @@ func likeRest(c expr.Like) restClause {
 }
 
 // words can only say that the tokens stand in the text: what stands around them is checked row by row.
-func (w *whereWriter) words(c expr.Words) *test {
+func words(c expr.Words) *test {
 	if len(c.Tokens) > maxNeedles {
 		return nil
 	}
@@ -461,7 +461,7 @@ func (w *whereWriter) exists(c expr.Exists, not bool) clause {
 		return col.Type == c.Field.Type || col.isText() && (isPlain(c.Field.Type) || c.Field.Type == event.Caseless || c.Field.Type.IsText())
 	}
 	return w.any(expr.Field{Path: c.Field.Path, Type: plainOf(c.Field), Root: c.Field.Root}, not, everything,
-		func(*column) restClause { return restClause{} })
+		restClause{})
 }
 
 // plainOf is the type by which the existence of a value is read: case does not matter to it.

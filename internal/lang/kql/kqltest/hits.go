@@ -130,12 +130,6 @@ func compareHits(text string, m Mapping, view kql.View, query Query, want []stri
 	return ""
 }
 
-// Fields returns the mapping of the corpus's documents.
-func Fields(t testing.TB) Mapping {
-	t.Helper()
-	return readMapping(t, corpus.Dir(t, "corpus/kql"))
-}
-
 func readMapping(t testing.TB, dir string) Mapping {
 	t.Helper()
 	body, err := os.ReadFile(filepath.Join(dir, "documents.mapping.json"))
