@@ -79,26 +79,28 @@ func (s *sorter) load() error {
 	return nil
 }
 
-// compare orders by the keys, nulls last, then by stream and ID.
-func (s *sorter) compare(a, b keyed) int {
-	for i, key := range s.keys {
-		x, y := a.keys[i], b.keys[i]
+func (s *sorter) compare(a, b keyed) int { return Compare(s.keys, a.e, b.e, a.keys, b.keys) }
+
+// Compare orders the rows a and b, of which x and y are the values of keys, as plan.Sort does: nulls last, ties by stream
+// and ID.
+func Compare(keys []plan.SortKey, a, b *event.Event, x, y []event.Value) int {
+	for i, key := range keys {
 		switch {
-		case x.IsNull() && y.IsNull():
+		case x[i].IsNull() && y[i].IsNull():
 			continue
-		case x.IsNull():
+		case x[i].IsNull():
 			return 1
-		case y.IsNull():
+		case y[i].IsNull():
 			return -1
 		}
-		if d := event.Compare(x, y); d != 0 {
+		if d := event.Compare(x[i], y[i]); d != 0 {
 			if key.Desc {
 				return -d
 			}
 			return d
 		}
 	}
-	return cmp.Or(cmp.Compare(a.e.Stream, b.e.Stream), cmp.Compare(a.e.ID, b.e.ID))
+	return cmp.Or(cmp.Compare(a.Stream, b.Stream), cmp.Compare(a.ID, b.ID))
 }
 
 func (s *sorter) close() error {

@@ -17,6 +17,7 @@ package normalize
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"sort"
@@ -133,6 +134,23 @@ func (c *Counts) Add(o Counts) {
 		}
 		c.Rejected[reason] += n
 	}
+}
+
+// ParseObject reads a record, which has to be one JSON object, and counts the keys that came twice in it. What it returns
+// is valid until the parser's next call (event.Parser.ParseInPlace). Bytes that are no JSON have no such keys counted.
+func ParseObject(parser *event.Parser, record []byte) (object event.Value, duplicates int, bad *Rejected) {
+	object, duplicates, err := parser.ParseInPlace(record)
+	switch {
+	case errors.Is(err, event.ErrTooDeep):
+		return event.Value{}, 0, &Rejected{TooDeep, err.Error()}
+	case errors.Is(err, event.ErrTooMany):
+		return event.Value{}, 0, &Rejected{TooMany, err.Error()}
+	case err != nil:
+		return event.Value{}, 0, &Rejected{NotJSON, err.Error()}
+	case object.Kind() != event.KindObject:
+		return event.Value{}, duplicates, &Rejected{NotAnObject, fmt.Sprintf("%.80q", record)}
+	}
+	return object, duplicates, nil
 }
 
 // ContentID is the ID of an event whose record names none: it is the same for the same bytes.

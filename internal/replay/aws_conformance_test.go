@@ -1,9 +1,7 @@
 package replay_test
 
 import (
-	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"os"
 	"path/filepath"
@@ -18,11 +16,8 @@ import (
 	"github.com/tocsin-sec/tocsin/internal/detect"
 	"github.com/tocsin-sec/tocsin/internal/enrich"
 	"github.com/tocsin-sec/tocsin/internal/ingest"
-	"github.com/tocsin-sec/tocsin/internal/normalize/cloudtrail"
 	"github.com/tocsin-sec/tocsin/internal/replay"
 	"github.com/tocsin-sec/tocsin/internal/rule"
-	"github.com/tocsin-sec/tocsin/internal/source"
-	"github.com/tocsin-sec/tocsin/internal/source/file"
 	"github.com/tocsin-sec/tocsin/internal/store"
 )
 
@@ -66,33 +61,7 @@ func loadRealData(t *testing.T, db store.Store, now func() time.Time) map[string
 		if !set.IsDir() {
 			continue
 		}
-		reader, err := file.Open(ctx, []string{filepath.Join(dir, set.Name())}, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		loader := ingest.New(db, cloudtrail.New(cloudtrail.Options{}), []ingest.Enricher{enrich.NewAgent().Enrich}, ingest.Options{Clock: now})
-		for {
-			o, err := reader.Next(ctx)
-			if err == io.EOF {
-				break
-			}
-			var problem *source.Problem
-			if errors.As(err, &problem) && problem.Skipped {
-				continue // a page about the data
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := loader.Object(ctx, o.Name, o.Body); err != nil {
-				t.Fatal(err)
-			}
-			o.Body.Close()
-		}
-		reader.Close()
-		if err := loader.Close(ctx); err != nil {
-			t.Fatal(err)
-		}
-		a := loader.Account()
+		a := ingestFiles(t, db, now, []ingest.Enricher{enrich.NewAgent().Enrich}, filepath.Join(dir, set.Name()))
 		if a.RejectedTotal() > 0 {
 			rejected[set.Name()] = fmt.Sprint(a.Rejected)
 		}

@@ -51,7 +51,7 @@ func replays(b *testing.B, open func() store.Store, dir string, from time.Time, 
 	for range b.N {
 		b.StopTimer()
 		db, now := open(), clock()
-		ingestFiles(b, db, now, dir)
+		ingestFiles(b, db, now, nil, dir)
 		b.StartTimer()
 		report := run(b, db, now, replay.Options{From: from}, programs...)
 		first += b.Elapsed() - first - again

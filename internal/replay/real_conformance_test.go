@@ -78,15 +78,15 @@ func openDuck(t testing.TB) store.Store {
 	return db
 }
 
-// ingestFiles loads CloudTrail files as a scan does.
-func ingestFiles(t testing.TB, db store.Store, now func() time.Time, paths ...string) {
+// ingestFiles loads CloudTrail files as a scan does, and says what became of the records.
+func ingestFiles(t testing.TB, db store.Store, now func() time.Time, enrichers []ingest.Enricher, paths ...string) ingest.Account {
 	t.Helper()
 	reader, err := file.Open(ctx, paths, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer reader.Close()
-	loader := ingest.New(db, cloudtrail.New(cloudtrail.Options{}), nil, ingest.Options{Clock: now})
+	loader := ingest.New(db, cloudtrail.New(cloudtrail.Options{}), enrichers, ingest.Options{Clock: now})
 	for {
 		o, err := reader.Next(ctx)
 		if errors.Is(err, io.EOF) {
@@ -107,6 +107,7 @@ func ingestFiles(t testing.TB, db store.Store, now func() time.Time, paths ...st
 	if err := loader.Close(ctx); err != nil {
 		t.Fatal(err)
 	}
+	return loader.Account()
 }
 
 // firstTimers are the public rule on a first GetCallerIdentity, and our companion of it for roles.
@@ -249,7 +250,7 @@ func TestFirstCallerConformance(t *testing.T) {
 		if first < 0 || last <= first {
 			t.Fatalf("the user's first call is in file %d, the last in %d: nothing comes later", first, last)
 		}
-		ingestFiles(t, db, now, files[:first+1]...)
+		ingestFiles(t, db, now, nil, files[:first+1]...)
 		var raised []*event.Event
 		early := run(t, db, now, replay.Options{}, programs...).Alerts
 		want := []string{userAlert}
@@ -259,7 +260,7 @@ func TestFirstCallerConformance(t *testing.T) {
 		check("up to the first call", early, want...)
 		raised = append(raised, early...)
 		for some := range slices.Chunk(files[first+1:], 8) {
-			ingestFiles(t, db, now, some...)
+			ingestFiles(t, db, now, nil, some...)
 			raised = append(raised, run(t, db, now, replay.Options{}, programs...).Alerts...)
 		}
 		check("a few files at a time", raised, userAlert, roleAlert)
@@ -274,7 +275,7 @@ func TestFirstCallerConformance(t *testing.T) {
 		tally := corpus.NewTally(t, "first caller at once on "+name)
 		ran := false
 		now := clock()
-		ingestFiles(t, db, now, dir)
+		ingestFiles(t, db, now, nil, dir)
 		for _, step := range []struct {
 			what string
 			opt  replay.Options

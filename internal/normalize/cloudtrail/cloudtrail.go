@@ -10,7 +10,6 @@
 package cloudtrail
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -129,20 +128,10 @@ func (c *CloudTrail) Normalize(raw event.Raw, counts *normalize.Counts) (*event.
 	scratch := c.pool.Get().(*scratch)
 	defer c.pool.Put(scratch)
 	counts.Records++
-	root, duplicates, err := scratch.parser.ParseInPlace(raw.Data)
-	if err != nil {
-		reason := normalize.NotJSON
-		switch {
-		case errors.Is(err, event.ErrTooDeep):
-			reason = normalize.TooDeep
-		case errors.Is(err, event.ErrTooMany):
-			reason = normalize.TooMany
-		}
-		return nil, counts.Reject(reason, err.Error())
-	}
+	root, duplicates, bad := normalize.ParseObject(&scratch.parser, raw.Data)
 	counts.DuplicateKeys += int64(duplicates)
-	if root.Kind() != event.KindObject {
-		return nil, counts.Reject(normalize.NotAnObject, fmt.Sprintf("%.80q", raw.Data))
+	if bad != nil {
+		return nil, counts.Reject(bad.Reason, bad.Detail)
 	}
 	m := mapper{c: c, scratch: scratch}
 	e, found := m.event(raw, root)

@@ -11,7 +11,6 @@ package ecs
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -133,20 +132,10 @@ func open(parser *event.Parser, record []byte, counts *normalize.Counts) (docume
 	if rejected := d.action(record); rejected != nil {
 		return d, rejected
 	}
-	root, duplicates, err := parser.ParseInPlace(d.text)
-	if err != nil {
-		reason := normalize.NotJSON
-		switch {
-		case errors.Is(err, event.ErrTooDeep):
-			reason = normalize.TooDeep
-		case errors.Is(err, event.ErrTooMany):
-			reason = normalize.TooMany
-		}
-		return d, &normalize.Rejected{Reason: reason, Detail: err.Error()}
-	}
+	root, duplicates, bad := normalize.ParseObject(parser, d.text)
 	counts.DuplicateKeys += int64(duplicates)
-	if root.Kind() != event.KindObject {
-		return d, &normalize.Rejected{Reason: normalize.NotAnObject, Detail: fmt.Sprintf("%.80q", d.text)}
+	if bad != nil {
+		return d, bad
 	}
 	return d, d.unwrap(root, duplicates > 0)
 }

@@ -1,7 +1,6 @@
 package opensearch
 
 import (
-	"cmp"
 	"slices"
 
 	"github.com/tocsin-sec/tocsin/internal/event"
@@ -170,24 +169,4 @@ func (s *sorted) flush(list *[]keyed) {
 	s.out, *list = *list, nil
 }
 
-// compare orders by the keys, nulls last, then by stream and ID.
-func (s *sorted) compare(a, b keyed) int {
-	for i, key := range s.keys {
-		x, y := a.keys[i], b.keys[i]
-		switch {
-		case x.IsNull() && y.IsNull():
-			continue
-		case x.IsNull():
-			return 1
-		case y.IsNull():
-			return -1
-		}
-		if d := event.Compare(x, y); d != 0 {
-			if key.Desc {
-				return -d
-			}
-			return d
-		}
-	}
-	return cmp.Or(cmp.Compare(a.e.Stream, b.e.Stream), cmp.Compare(a.e.ID, b.e.ID))
-}
+func (s *sorted) compare(a, b keyed) int { return exec.Compare(s.keys, a.e, b.e, a.keys, b.keys) }
