@@ -82,6 +82,7 @@ func (l loading) load(ctx context.Context, paths []string, stdin io.Reader) (loa
 		return out, err
 	}
 	defer reader.Close()
+	reader.ByDelivery(delivered)
 	watched := &letterWatch{Writer: l.db}
 	first := l.choose(nil)
 	loader := ingest.New(watched, first.set, first.enrichers, ingest.Options{Clock: l.clock, BatchEvents: batchEvents})

@@ -120,3 +120,6 @@ func enrichers(geoDir string) (list []ingest.Enricher, close func() error, err e
 	}
 	return append(list, geo.Enrich), geo.Close, nil
 }
+
+// delivered tells from the name of an object when it was delivered; the zero time where the name does not say it.
+func delivered(name string) time.Time { return cloudtrail.Delivered(name) }

@@ -1,8 +1,8 @@
 // Package file reads objects from files, folders and standard input.
 //
-// A path is a file, a folder (every file in it and below it, sorted by path) or "-", standard input. Links are followed;
-// a folder that was read already, by whatever way, is not read again. What is no regular file or does not begin as JSON is
-// skipped with a reason, what cannot be read is a problem of its own, and the rest goes on.
+// A path is a file, a folder (every file in it and below it, sorted by path, unless ByDelivery is called) or "-", standard
+// input. Links are followed; a folder that was read already, by whatever way, is not read again. What is no regular file or
+// does not begin as JSON is skipped with a reason, what cannot be read is a problem of its own, and the rest goes on.
 //
 //	r, err := file.Open(ctx, []string{"trail/", "-"}, os.Stdin)
 //
@@ -15,7 +15,9 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 	"sync/atomic"
+	"time"
 
 	"github.com/tocsin-sec/tocsin/internal/source"
 )
@@ -64,6 +66,24 @@ func Open(ctx context.Context, paths []string, stdin io.Reader) (*Reader, error)
 		r.total += e.size
 	}
 	return r, nil
+}
+
+// ByDelivery puts the objects that are still to be read in the order in which they were delivered, as delivered tells of
+// their names; those of which it does not (the zero time) come first, and equal ones stay as they are. An archive is
+// sorted by account and region before the day: read by its paths, each commit would hold some events of every day.
+func (r *Reader) ByDelivery(delivered func(name string) time.Time) {
+	type timed struct {
+		entry
+		at time.Time
+	}
+	rest := make([]timed, 0, len(r.entries)-r.next)
+	for _, e := range r.entries[r.next:] {
+		rest = append(rest, timed{e, delivered(e.name)})
+	}
+	slices.SortStableFunc(rest, func(a, b timed) int { return a.at.Compare(b.at) })
+	for i, e := range rest {
+		r.entries[r.next+i] = e.entry
+	}
 }
 
 // Next returns the next object: see source.Reader.

@@ -246,3 +246,46 @@ func TestCancel(t *testing.T) {
 		t.Errorf("open: error %v", err)
 	}
 }
+
+func TestByDelivery(t *testing.T) {
+	dir := t.TempDir()
+	// The names end in a digit that stands for the time of delivery; x has none.
+	for _, name := range []string{"a/1-3", "a/2-1", "b/1-2", "b/2-1", "b/x", "c/x"} {
+		path := filepath.Join(dir, filepath.FromSlash(name))
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte("{}"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctx := context.Background()
+	r, err := file.Open(ctx, []string{dir}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	r.ByDelivery(func(name string) time.Time {
+		if last := name[len(name)-1]; last != 'x' {
+			return time.Unix(int64(last-'0'), 0)
+		}
+		return time.Time{}
+	})
+	var got []string
+	for {
+		o, err := r.Next(ctx)
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		name, _ := filepath.Rel(dir, o.Name)
+		got = append(got, filepath.ToSlash(name))
+		o.Body.Close()
+	}
+	want := []string{"b/x", "c/x", "a/2-1", "b/2-1", "b/1-2", "a/1-3"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
