@@ -25,6 +25,9 @@ type Options struct {
 	Seed   uint64    // another seed gives other ids and another mix, and the same stories
 	End    time.Time // end of the data, midnight UTC; no event is as late as this
 	Days   int       // length of the data, MinDays to MaxDays
+	// Keys is how many keys request parameters have, over the whole archive, besides those of their calls: 0 to MaxKeys, and
+	// to a quarter of Events, so that each occurs.
+	Keys int
 }
 
 // Bounds of Options.
@@ -79,6 +82,8 @@ func Write(dir string, opt Options) (Truth, error) {
 		return Truth{}, fmt.Errorf("demo data: %d days, not between %d and %d", opt.Days, MinDays, MaxDays)
 	case opt.Events < least || opt.Events > MaxEvents:
 		return Truth{}, fmt.Errorf("demo data: %d events in %d days, not between %d and %d", opt.Events, opt.Days, least, MaxEvents)
+	case opt.Keys < 0 || opt.Keys > min(MaxKeys, opt.Events/4):
+		return Truth{}, fmt.Errorf("demo data: %d keys, not between 0 and %d", opt.Keys, min(MaxKeys, opt.Events/4))
 	case !opt.End.Equal(opt.End.UTC().Truncate(24 * time.Hour)):
 		return Truth{}, fmt.Errorf("demo data: the end %s is not midnight UTC", opt.End.Format(time.RFC3339))
 	}

@@ -384,6 +384,41 @@ func TestSameOptionsSameArchive(t *testing.T) {
 	}
 }
 
+// TestKeys holds that an archive with more keys has just these many, and is the same archive but for them.
+func TestKeys(t *testing.T) {
+	opt := demo.Bundled()
+	opt.Events = demo.MinEvents
+	read := func(n int) (map[string]bool, demo.Truth) {
+		opt.Keys = n
+		dir := t.TempDir()
+		truth, err := demo.Write(dir, opt)
+		if err != nil {
+			t.Fatal(err)
+		}
+		keys := map[string]bool{}
+		for _, name := range objects(t, dir) {
+			for _, r := range records(t, filepath.Join(dir, name)) {
+				var with struct{ RequestParameters map[string]any }
+				if err := json.Unmarshal([]byte(r.text), &with); err != nil {
+					t.Fatal(err)
+				}
+				for key := range with.RequestParameters {
+					keys[key] = true
+				}
+			}
+		}
+		return keys, truth
+	}
+	without, truth := read(0)
+	with, same := read(2500)
+	if len(without) < 30 || len(with) != len(without)+2500 {
+		t.Errorf("%d keys, expected 2500 more than %d", len(with), len(without))
+	}
+	if diff := cmp.Diff(truth, same); diff != "" {
+		t.Errorf("without keys against with them:\n%s", diff)
+	}
+}
+
 func TestErrors(t *testing.T) {
 	f := func(want string, change func(dir *string, opt *demo.Options)) {
 		t.Helper()
@@ -399,6 +434,8 @@ func TestErrors(t *testing.T) {
 	f("100000001 events", func(_ *string, opt *demo.Options) { opt.Events = 100_000_001 })
 	f("19 days, not between 20 and 366", func(_ *string, opt *demo.Options) { opt.Days = 19 })
 	f("367 days", func(_ *string, opt *demo.Options) { opt.Days = 367 })
+	f("5001 keys, not between 0 and 5000", func(_ *string, opt *demo.Options) { opt.Keys = 5001 })
+	f("10001 keys, not between 0 and 10000", func(_ *string, opt *demo.Options) { opt.Events, opt.Keys = 200_000, 10_001 })
 	f("the end 2026-03-20T01:00:00Z is not midnight UTC", func(_ *string, opt *demo.Options) { opt.End = opt.End.Add(time.Hour) })
 	f("AWSLogs exists already", func(dir *string, _ *demo.Options) {
 		if err := os.Mkdir(filepath.Join(*dir, "AWSLogs"), 0o755); err != nil {

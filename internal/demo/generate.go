@@ -29,7 +29,8 @@ type generator struct {
 	cast   []*identity
 	acts   map[string]*compiled
 	fill   filling
-	made   int // events so far
+	keys   *keyring // nil: none
+	made   int      // events so far
 	alerts []Alert
 
 	now       slot
@@ -52,6 +53,7 @@ func newGenerator(opt Options, out *archive) *generator {
 	g := &generator{
 		opt: opt, out: out, r: rand.New(rand.NewPCG(opt.Seed, 1)),
 		start: opt.End.AddDate(0, 0, -opt.Days), cast: cast(), acts: map[string]*compiled{},
+		keys: newKeyring(opt.Keys, opt.Seed),
 	}
 	g.fill.r = g.r
 	for _, a := range actions() {
@@ -300,7 +302,7 @@ func (g *generator) call(i *identity, s *session, act *compiled, at time.Time) c
 		g.parts[n] = g.fill.append(g.parts[n][:0], t)
 		return g.parts[n]
 	}
-	c.request = part(0, act.requestT)
+	c.request = g.keys.add(part(0, act.requestT))
 	if act.write || act.responseT != nil {
 		c.response = part(1, act.responseT)
 	}
