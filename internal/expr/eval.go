@@ -2,6 +2,7 @@ package expr
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/tocsin-sec/tocsin/internal/event"
@@ -61,6 +62,8 @@ func Eval(c Cond, e *event.Event) Truth {
 			}
 			return false
 		}))
+	case Member:
+		return truth(anyValue(c.Field, e, c.holds))
 	case Range:
 		return truth(anyValue(c.Field, e, c.holds))
 	case Like:
@@ -128,6 +131,13 @@ func exists(f Field, e *event.Event) bool {
 		}
 	}
 	return false
+}
+
+func (c Member) holds(v event.Value) bool {
+	if !c.Field.Type.IsText() || c.Set.Type().IsText() {
+		return c.Set.Has(v)
+	}
+	return slices.ContainsFunc(Tokens(c.Field.Type, v.Str()), func(token string) bool { return c.Set.Has(event.String(token)) })
 }
 
 func (c Range) holds(v event.Value) bool {

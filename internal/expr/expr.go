@@ -3,7 +3,7 @@
 // Types are bound when the tree is made: a Field carries the type that its values are read with (event.Coerce), so an
 // engine needs no catalogue. There are two ways to read a field, and a node uses exactly one:
 //
-//   - any (In, Range, Like, Words, Exists): true if any value of the field satisfies; a missing field is false. These
+//   - any (In, Member, Range, Like, Words, Exists): true if any value of the field satisfies; a missing field is false. These
 //     are never null. KQL, EQL, DSL filters and exceptions read so.
 //   - one (One, below Cmp, IsNull and Call): null where the field is missing or has several values. ES|QL reads so.
 //
@@ -28,8 +28,8 @@ type Field struct {
 	Root bool
 }
 
-// Cond is a condition. The nodes are Const, And, Or, Not, In, Range, Like, Words, Exists, Nested, Anywhere, Cmp and
-// IsNull; all are immutable values.
+// Cond is a condition. The nodes are Const, And, Or, Not, In, Member, Range, Like, Words, Exists, Nested, Anywhere, Cmp
+// and IsNull; all are immutable values.
 type Cond interface{ cond() }
 
 // Const is always true or always false.
@@ -48,6 +48,13 @@ type Not struct{ Cond Cond }
 type In struct {
 	Field  Field
 	Values []event.Value
+}
+
+// Member is true if any value of the field is in Set: the In of many values, and of ranges. The field is read as the set's
+// type. An analysed field is there if one of its tokens is; from a set of texts, whole values are looked up.
+type Member struct {
+	Field Field
+	Set   *Set
 }
 
 // Bound is one end of a Range. The zero Bound is open.
@@ -125,6 +132,7 @@ func (And) cond()      {}
 func (Or) cond()       {}
 func (Not) cond()      {}
 func (In) cond()       {}
+func (Member) cond()   {}
 func (Range) cond()    {}
 func (Like) cond()     {}
 func (Words) cond()    {}

@@ -36,6 +36,8 @@ func writeCond(b *strings.Builder, c Cond) {
 			fmt.Fprintf(b, " %d:%q", v.Kind(), v.Text())
 		}
 		b.WriteByte(')')
+	case Member:
+		fmt.Fprintf(b, "(member %v %s)", c.Field, c.Set.ID())
 	case Range:
 		fmt.Fprintf(b, "(range %v", c.Field)
 		writeBound(b, ">", c.Min)
@@ -151,6 +153,8 @@ func Walk(c Cond, field func(Field), everything func()) {
 	case Not:
 		Walk(c.Cond, field, everything)
 	case In:
+		field(c.Field)
+	case Member:
 		field(c.Field)
 	case Range:
 		field(c.Field)
