@@ -4,6 +4,7 @@ import (
 	"io/fs"
 	"maps"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -23,17 +24,59 @@ type Beside struct {
 	prefix string
 }
 
-// OpenBeside reads the file called name, of MaxFile at most. The table is nil where it cannot be read; Problems says why.
-func OpenBeside(prefix, name string) (*Beside, *Table) {
+// ExceptionsFolder is how the folder beside rules is called whose *.toml files hold exceptions and are no rules.
+const ExceptionsFolder = "exceptions"
+
+// File is a file that stands beside rules, on disk or in another tree of files.
+type File struct {
+	Name string // as diagnostics call it; on disk its path
+
+	tree   fs.FS
+	path   string // in tree
+	onDisk bool
+}
+
+// fileOnDisk is the file called name.
+func fileOnDisk(name string) File {
 	folder, base := filepath.Split(filepath.Clean(name))
 	if folder == "" {
 		folder = "."
 	}
-	return openBeside(os.DirFS(folder), base, prefix, name)
+	return File{Name: name, tree: os.DirFS(folder), path: base, onDisk: true}
 }
 
-func openBeside(tree fs.FS, base, prefix, name string) (*Beside, *Table) {
-	data, found := readFile(tree, base, name, MaxFile)
+// holdsExceptions reports whether a file that is called so holds exceptions.
+func (f File) holdsExceptions() bool {
+	folder := path.Dir(filepath.ToSlash(filepath.Clean(f.Name)))
+	if full, err := filepath.Abs(f.Name); err == nil && f.onDisk {
+		folder = path.Dir(filepath.ToSlash(full))
+	}
+	return path.Base(folder) == ExceptionsFolder && path.Ext(f.path) == ".toml"
+}
+
+// Sibling opens the file at a path that f names: from f's folder, or, on disk, from the root. It returns what diagnostics
+// call it besides.
+func (f File) Sibling(name string) (fs.File, string, error) {
+	if !f.onDisk {
+		at := path.Join(path.Dir(f.path), name)
+		file, err := f.tree.Open(at)
+		return file, at, err
+	}
+	at := filepath.FromSlash(name)
+	if !filepath.IsAbs(at) {
+		at = filepath.Join(filepath.Dir(f.Name), at)
+	}
+	file, err := os.Open(at)
+	return file, at, err
+}
+
+// OpenBeside reads the file called name, of MaxFile at most. The table is nil where it cannot be read; Problems says why.
+func OpenBeside(prefix, name string) (*Beside, *Table) { return fileOnDisk(name).Open(prefix) }
+
+// Open reads the file, of MaxFile at most. The table is nil where it cannot be read; Problems says why.
+func (f File) Open(prefix string) (*Beside, *Table) {
+	data, found := readFile(f.tree, f.path, f.Name, MaxFile)
+	name := f.Name
 	if len(found) > 0 {
 		return &Beside{doc: &document{found: found}, prefix: prefix}, nil
 	}
@@ -73,6 +116,15 @@ func (t *Table) Text(key string) string { return t.t.text(key) }
 
 // Word reads a text that must not be blank.
 func (t *Table) Word(key string) string { return t.t.word(key) }
+
+// Flag reads true or false; otherwise where it is absent.
+func (t *Table) Flag(key string, otherwise bool) bool { return t.t.flag(key, otherwise) }
+
+// Instant reads an ISO 8601 instant; "" where there is none or it is not one.
+func (t *Table) Instant(key string) string { return t.t.instant(key) }
+
+// Texts reads a list of texts; none where it is absent.
+func (t *Table) Texts(key string) []string { return t.t.texts(key) }
 
 // OneOf reads a text that must be one of allowed.
 func (t *Table) OneOf(key string, allowed ...string) string { return t.t.oneOf(key, allowed...) }
@@ -134,6 +186,11 @@ func (t *Table) Inside(code, key string, offset int, hint, format string, args .
 
 // Line is the line on which the table begins, from 1.
 func (t *Table) Line() int { return diag.PosAt(t.t.doc.text, t.t.doc.within(t.t.path).key.Start).Line }
+
+// Place is where the table stands: a diagnostic with File, Text and Span set.
+func (t *Table) Place() diag.Diagnostic {
+	return diag.Diagnostic{File: t.t.doc.file, Text: t.t.doc.text, Span: t.t.doc.within(t.t.path).key}
+}
 
 // Title is what a person calls the table: test[2].
 func (t *Table) Title() string { return t.t.doc.title(t.t.path) }

@@ -42,6 +42,20 @@ type Line struct {
 	Rule *Rule
 	// Object is what a line of another kind holds.
 	Object event.Value
+
+	file, text string // the file that the line stands in
+	start, end int
+}
+
+// Places finds where what steps lead to, keys and indexes in Object, stands: a diagnostic with File, Text and Span set. Of
+// what the line does not say it is the place of what is nearest around.
+func (l Line) Places() func(steps ...string) diag.Diagnostic {
+	locator := Locator{rule: &Rule{File: l.file, source: source{text: l.text, json: true, start: l.start, end: l.end}}}
+	return func(steps ...string) diag.Diagnostic {
+		d := diag.Diagnostic{File: l.file}
+		d.Span, d.Text = locator.Path(steps...)
+		return d
+	}
 }
 
 // Export is what Kibana exports: rules, the exception lists and connectors that they use, and a summary.
@@ -184,7 +198,7 @@ func kindOf(t *table) (LineKind, bool) {
 		return false
 	}
 	switch {
-	case t.given("exported_count") || t.given("exported_rules_count"):
+	case t.given("exported_count") || t.given("exported_rules_count") || t.given("exported_exception_list_count"):
 		return LineSummary, true
 	case t.given("attributes") && of("type", "action"):
 		return LineConnector, true
@@ -216,7 +230,7 @@ func readObject(name, text string, start, end int) readLine {
 		return readLine{problems: doc.diagnostics()}
 	}
 	doc.what = "the " + kind.String()
-	line := readLine{Line: Line{Kind: kind}}
+	line := readLine{Line: Line{Kind: kind, file: name, text: text, start: start, end: end}}
 	if kind == LineRule {
 		line.Rule = readRule(doc, t, start, end)
 	} else {
@@ -374,7 +388,9 @@ var counted = []struct {
 }
 
 func summaryShape(t *table) {
-	t.need("exported_rules_count")
+	if !t.given("exported_exception_list_count") { // as the summary of an export of exceptions alone has it
+		t.need("exported_rules_count")
+	}
 	for _, c := range counted {
 		t.number(c.key, 0, 0, math.MaxInt32)
 	}

@@ -32,6 +32,9 @@ type Set struct {
 	Found []Found
 	// Lines are what exports hold besides rules: exception lists and their items, connectors.
 	Lines []Line
+	// Exceptions are the files with exceptions: those in folders called ExceptionsFolder, within the folders that were read
+	// and beside the files.
+	Exceptions []File
 }
 
 // Found is one rule as it was found, or a file or line that should have held one.
@@ -58,7 +61,7 @@ func ReadFile(name string) (*Rule, error) {
 }
 
 // Load reads the rules of files and of folders: of a folder every *.toml in it and below it but those that hold tests
-// (TestSuffix), and every *.ndjson that begins like an export, sorted by path. A file is an export if its name ends so
+// (TestSuffix) or exceptions (ExceptionsFolder), and every *.ndjson that begins like an export, sorted by path. A file is an export if its name ends so
 // (or in .json), else it holds one rule in TOML. A file that is found twice is read once. What is wrong with one rule does
 // not stop the others; of two rules with the same rule_id the first is kept.
 func Load(names ...string) Set {
@@ -69,13 +72,15 @@ func Load(names ...string) Set {
 		case err != nil:
 			l.problem(codeUnreadable, name, "", "the path cannot be read: %v", cause(err))
 		case info.IsDir():
-			l.folder(os.DirFS(name), ".", func(p string) string { return filepath.Join(name, filepath.FromSlash(p)) })
+			l.folder(os.DirFS(name), ".", func(p string) File {
+				return File{Name: filepath.Join(name, filepath.FromSlash(p)), tree: os.DirFS(name), path: p, onDisk: true}
+			})
 		default:
-			folder, base := filepath.Split(filepath.Clean(name))
-			if folder == "" {
-				folder = "."
+			f := fileOnDisk(name)
+			l.once(f)
+			if !f.holdsExceptions() {
+				l.beside(name)
 			}
-			l.once(os.DirFS(folder), base, name)
 		}
 	}
 	return l.set
@@ -84,7 +89,7 @@ func Load(names ...string) Set {
 // LoadFS reads the rules of tree as Load does of a folder.
 func LoadFS(tree fs.FS) Set {
 	l := loader{ids: map[string]string{}, read: map[string]bool{}}
-	l.folder(tree, ".", func(p string) string { return p })
+	l.folder(tree, ".", func(p string) File { return File{Name: p, tree: tree, path: p} })
 	return l.set
 }
 
@@ -99,8 +104,20 @@ func (l *loader) problem(code, file, hint, format string, args ...any) {
 	l.found(Found{File: file, Line: 1, Problems: diag.List{{Code: code, File: file, Message: fmt.Sprintf(format, args...), Hint: hint}}})
 }
 
-// folder reads the rule files of tree; title is what a file of tree is called outside of it.
-func (l *loader) folder(tree fs.FS, root string, title func(string) string) {
+// beside takes note of the exceptions beside the file called name.
+func (l *loader) beside(name string) {
+	folder := filepath.Join(filepath.Dir(name), ExceptionsFolder)
+	entries, _ := os.ReadDir(folder) // most rules have no such folder
+	for _, e := range entries {
+		if f := fileOnDisk(filepath.Join(folder, e.Name())); !e.IsDir() && f.holdsExceptions() {
+			l.once(f)
+		}
+	}
+}
+
+// folder reads the rule files of tree; file is a file of tree as it is called outside of it.
+func (l *loader) folder(tree fs.FS, root string, file func(string) File) {
+	title := func(p string) string { return file(p).Name }
 	found, before := false, len(l.set.Problems)
 	err := fs.WalkDir(tree, root, func(p string, d fs.DirEntry, err error) error {
 		switch {
@@ -112,7 +129,7 @@ func (l *loader) folder(tree fs.FS, root string, title func(string) string) {
 		case d.IsDir(), strings.HasSuffix(p, TestSuffix):
 		case path.Ext(p) == ".toml" || path.Ext(p) == ".ndjson" && looksExported(tree, p):
 			found = true
-			l.once(tree, p, title(p))
+			l.once(file(p))
 		}
 		return nil
 	})
@@ -137,9 +154,9 @@ func looksExported(tree fs.FS, p string) bool {
 	return err == nil && beginsExport(string(head))
 }
 
-// once reads the file p of tree, which diagnostics call name, unless it was read before.
-func (l *loader) once(tree fs.FS, p, name string) {
-	key := name
+// once reads a file, unless it was read before; one with exceptions it takes note of.
+func (l *loader) once(f File) {
+	name, key := f.Name, f.Name
 	if full, err := filepath.Abs(name); err == nil {
 		key = full
 	}
@@ -147,13 +164,17 @@ func (l *loader) once(tree fs.FS, p, name string) {
 		return
 	}
 	l.read[key] = true
+	if f.holdsExceptions() {
+		l.set.Exceptions = append(l.set.Exceptions, f)
+		return
+	}
 	l.set.Files++
 	limit := MaxFile
-	exported := isExport(p)
+	exported := isExport(f.path)
 	if exported {
 		limit = MaxExport
 	}
-	data, problems := readFile(tree, p, name, limit)
+	data, problems := readFile(f.tree, f.path, name, limit)
 	switch {
 	case len(problems) > 0:
 		l.found(Found{File: name, Line: 1, Problems: problems})

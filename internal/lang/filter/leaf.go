@@ -95,8 +95,16 @@ func (p *parser) leaf(name, field, text string, options item) Node {
 	case "prefix":
 		return &Wildcard{Field: field, Pattern: expr.Stars(text, ""), Fold: fold, At: options.at}
 	}
+	w := NewWildcard(field, text, options.at)
+	w.Fold = fold
+	return w
+}
+
+// NewWildcard returns the query for values that fit the pattern that text writes: * any characters, ? one, \ before a
+// literal one.
+func NewWildcard(field, text string, at Place) *Wildcard {
 	pattern, dropped := readPattern(text)
-	return &Wildcard{Field: field, Pattern: pattern, Fold: fold, At: options.at, dropped: dropped}
+	return &Wildcard{Field: field, Pattern: pattern, At: at, dropped: dropped}
 }
 
 // readPattern reads a wildcard pattern: \ makes the next character an ordinary one, a lone one at the end is itself.

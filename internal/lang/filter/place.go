@@ -67,6 +67,9 @@ type Options struct {
 	Locate func(steps []string) diag.Diagnostic
 }
 
+// Place is the place of the filters themselves: of a query that was made, not parsed.
+func (o Options) Place() Place { return Place{root: &o} }
+
 // diagnostic is d placed at p.
 func (p Place) diagnostic(d diag.Diagnostic) diag.Diagnostic {
 	d.Message = p.String() + ": " + d.Message
