@@ -47,13 +47,26 @@ func (s *scan) account(w io.Writer, sc screen) {
 	line("rules", "%s run, %s skipped", thousands(int64(s.ran())), thousands(int64(len(s.rules.skipped))))
 	reasons := s.rules.reasons()
 	more(reasons, len(reasons))
-	late := 0
+	late, pending := 0, false
 	for _, r := range s.result.Rules {
 		late += r.Late
+		name := printable(r.Program.Rule.Name)
 		if len(r.Capped) > 0 {
-			line("", "capped: %s left out %s in %s, the first at %s", printable(r.Program.Rule.Name),
-				counted(int64(r.Over), "alert"), counted(int64(len(r.Capped)), "window"), clock(r.Capped[0]))
+			keep := ""
+			if s.DB == "" {
+				keep = " (--db FILE keeps them)"
+			}
+			line("", "capped: %s left out %s in %s, the first at %s%s", name, counted(int64(r.Over), "alert"),
+				counted(int64(len(r.Capped)), "window"), clock(r.Capped[0]), keep)
 		}
+		if s.DB != "" && r.Released+r.PendingWindows > 0 {
+			pending = pending || r.PendingWindows > 0
+			line("", "pending: %s released %s of earlier scans, %s left in %s", name, counted(int64(r.Released), "alert"),
+				thousands(int64(r.Pending)), counted(int64(r.PendingWindows), "window"))
+		}
+	}
+	if pending {
+		line("", "the next scans go on with what is pending, tocsin alerts release makes all of it")
 	}
 	if late > 0 {
 		line("", "%s turned out to be no first sighting: events that came late show one before (tocsin.alert.known_since)",

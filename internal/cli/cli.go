@@ -26,7 +26,7 @@ const (
 	ExitNothing     = 0   // nothing was found
 	ExitAlerts      = 1   // there are new alerts, folded ones too
 	ExitUsage       = 2   // the command line is wrong, or the command could not be carried out
-	ExitIncomplete  = 3   // some input or rule was bad, or a window was capped; results are printed all the same
+	ExitIncomplete  = 3   // some input or rule was bad, or alerts over max_signals are left out; results are printed all the same
 	ExitInterrupted = 130 // interrupted by the user
 )
 
@@ -37,7 +37,7 @@ const exitCodes = `Exit codes:
     1    there are new alerts (folded ones count)
     2    the command line is wrong, or the command could not be carried out
     3    some input or rule was bad, or a window held more alerts than its rule
-         allows; results are printed all the same (3 wins over 1)
+         allows and they are not released; results are printed all the same (3 wins over 1)
     130  interrupted`
 
 // Streams are what a command reads and writes, and what it knows of its surroundings.
@@ -59,6 +59,7 @@ var Version = "0.1.0-dev"
 type commands struct {
 	Scan     scanCommand     `cmd:"" help:"Run rules over CloudTrail files and print the alerts."`
 	Query    queryCommand    `cmd:"" help:"Search stored events with KQL."`
+	Alerts   alertsCommand   `cmd:"" help:"List and release alerts that rules left out."`
 	Rules    rulesCommand    `cmd:"" help:"Check, explain and lint rules."`
 	Test     testCommand     `cmd:"" help:"Run the tests that stand beside rules."`
 	Version  versionCommand  `cmd:"" help:"Print the version."`

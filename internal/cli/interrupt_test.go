@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tocsin-sec/tocsin/internal/replay"
 	"github.com/tocsin-sec/tocsin/internal/store/duck"
 )
 
@@ -141,6 +142,55 @@ func TestInterruptLeavesNothing(t *testing.T) {
 		if left, _ := os.ReadDir(p.scratchDir); len(left) > 0 {
 			t.Errorf("%d records: %s is left in the folder of temporary files", n*6_000, left[0].Name())
 		}
+	}
+}
+
+// TestKilledRelease kills releases at various moments: after one that ends, each alert is there once and nothing is pending.
+func TestKilledRelease(t *testing.T) {
+	const all = 6_000
+	dir := t.TempDir()
+	db, rules := filepath.Join(dir, "case.duckdb"), filepath.Join(dir, "many.toml")
+	text := "[rule]\nname='Many'\ndescription='d'\nrule_id='many'\nseverity='low'\nrisk_score=1\ntype='query'\nquery='event.action: ListUsers'\n" +
+		"interval='2h'\nfrom='now-2h'\nmax_signals=3\n"
+	if err := os.WriteFile(rules, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	p := start(t, "scan", "--rules", rules, "--db", db, "-")
+	if err := feed(p.in, 0, all); err != nil {
+		t.Fatal(err)
+	}
+	p.in.Close()
+	if code := p.exit(t); code != 3 {
+		t.Fatalf("the scan ends with %d: %s", code, p.err.String())
+	}
+	killed := 0
+	for wait := 60 * time.Millisecond; ; wait += 60 * time.Millisecond {
+		p := start(t, "alerts", "release", "--db", db, "--json")
+		p.in.Close()
+		timer := time.AfterFunc(wait, func() { p.Process.Kill() })
+		code := p.exit(t)
+		timer.Stop()
+		if code != -1 {
+			if code > 1 { // 0 where the one before was killed after its last commit
+				t.Fatalf("the release ends with %d: %s", code, p.err.String())
+			}
+			break
+		}
+		killed++
+	}
+	ctx := context.Background()
+	store, err := duck.Open(ctx, db, duck.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	left, err := replay.ListPending(ctx, store)
+	if err != nil || len(left) > 0 || killed < 3 {
+		t.Errorf("%v; pending %+v; %d were killed", err, left, killed)
+	}
+	streams, err := store.Streams(ctx, []string{".alerts-*"})
+	if err != nil || len(streams) != 1 || streams[0].Events != all {
+		t.Errorf("%v; alerts %+v, want %d", err, streams, all)
 	}
 }
 

@@ -38,11 +38,14 @@ type report struct {
 	Seconds float64 `json:"seconds"`
 }
 
-// cappedRule is a rule that found more than it may raise in one window.
+// cappedRule is a rule that found more than it may raise in one window, in this scan or an earlier one into the same store.
 type cappedRule struct {
-	RuleID  string   `json:"rule_id"`
-	Windows []string `json:"windows"`  // the ends of these windows
-	LeftOut int      `json:"left_out"` // alerts, in all windows
+	RuleID         string   `json:"rule_id"`
+	Windows        []string `json:"windows"`         // of this scan: their ends
+	LeftOut        int      `json:"left_out"`        // alerts, in these windows
+	Released       int      `json:"released"`        // alerts, of earlier scans
+	Pending        int      `json:"pending"`         // alerts that are left in the store for later, of all scans
+	PendingWindows int      `json:"pending_windows"` // that they are of
 }
 
 func (s *scan) summary() report {
@@ -59,14 +62,16 @@ func (s *scan) summary() report {
 	r.Rules.Skipped = append([]skippedRule{}, s.rules.skipped...)
 	r.Rules.Capped = []cappedRule{}
 	for _, rule := range s.result.Rules {
-		if len(rule.Capped) == 0 {
-			continue
-		}
-		c := cappedRule{RuleID: rule.Program.Rule.RuleID, LeftOut: rule.Over}
+		c := cappedRule{RuleID: rule.Program.Rule.RuleID, Windows: []string{}, LeftOut: rule.Over}
 		for _, slot := range rule.Capped {
 			c.Windows = append(c.Windows, event.FormatTime(slot))
 		}
-		r.Rules.Capped = append(r.Rules.Capped, c)
+		if s.DB != "" {
+			c.Released, c.Pending, c.PendingWindows = rule.Released, rule.Pending, rule.PendingWindows
+		}
+		if c.LeftOut+c.Released+c.PendingWindows > 0 {
+			r.Rules.Capped = append(r.Rules.Capped, c)
+		}
 	}
 	r.Alerts = len(s.result.Alerts)
 	if !a.Span.Empty() {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/tocsin-sec/tocsin/internal/ecs"
 	"github.com/tocsin-sec/tocsin/internal/event"
 	"github.com/tocsin-sec/tocsin/internal/replay"
 	"github.com/tocsin-sec/tocsin/internal/store"
@@ -105,10 +104,7 @@ func (s *scan) open(ctx context.Context, do func() error) (err error) {
 
 // run fills in what print and report tell.
 func (s *scan) run(ctx context.Context) error {
-	profile := ecs.Integration
-	if s.Profile == "filebeat" {
-		profile = ecs.Filebeat
-	}
+	profile := profileNamed(s.Profile)
 	// Mistakes in rules are told before a load that may take hours; whether a name is a field of the data shows later.
 	s.rules = readRules(s.Rules, s.progress)
 	s.rules.compile(fieldsOf(profile, nil), s.progress)
@@ -135,7 +131,7 @@ func (s *scan) run(ctx context.Context) error {
 	done, total := 0, len(programs)
 	s.progress.show(func() string { return fmt.Sprintf("rules  %d of %d", done, total) })
 	defer s.progress.show(nil)
-	s.result, err = replay.Run(ctx, s.db, programs, replay.Options{From: from, To: to, Clock: clock, Progress: func(n, of int) {
+	s.result, err = replay.Run(ctx, s.db, programs, replay.Options{From: from, To: to, Fields: s.Profile, Clock: clock, Progress: func(n, of int) {
 		s.progress.mu.Lock()
 		defer s.progress.mu.Unlock()
 		done, total = n, of
@@ -185,12 +181,12 @@ func (s *scan) ran() int {
 
 // code is what the scan ends with.
 func (s *scan) code() int {
-	capped := false
+	over := false
 	for _, r := range s.result.Rules {
-		capped = capped || len(r.Capped) > 0
+		over = over || len(r.Capped) > 0 || r.PendingWindows > 0
 	}
 	switch {
-	case s.loaded.bad() || s.rules.bad || capped:
+	case s.loaded.bad() || s.rules.bad || over:
 		return ExitIncomplete
 	case len(s.result.Alerts) > 0:
 		return ExitAlerts

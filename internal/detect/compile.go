@@ -38,7 +38,7 @@ type Program struct {
 	lower    func(now time.Time) (expr.Cond, error) // nil where the query does not hold date math
 	fixed    expr.Cond                              // the query, where it does not hold date math
 	fields   []expr.Field                           // the new-terms fields
-	reads    []string                               // the paths that Run reads of every candidate; nil: all of it
+	reads    []string                               // the paths that tell whether a candidate alerts; nil: all of it
 }
 
 // Compile makes a Program of r, whose fields mean what the resolver says. The error is a diag.List with everything that
@@ -79,13 +79,11 @@ func Compile(r *rule.Rule, resolver plan.Resolver) (*Program, error) {
 	if err := found.Err(); err != nil {
 		return nil, err
 	}
-	if len(p.fields) > 0 {
-		p.reads = p.pathsRead()
-	}
+	p.reads = p.pathsRead()
 	return p, nil
 }
 
-// pathsRead are the paths that a new-terms rule reads of every candidate; nil where its query reads the whole event.
+// pathsRead are the paths that a run reads of every candidate; nil where the query reads the whole event.
 func (p *Program) pathsRead() []string {
 	cond, err := p.cond(anyTime)
 	if err != nil {
@@ -200,7 +198,11 @@ func (p *Program) sightings(cond expr.Cond) sighting.Program {
 // Candidates is the plan of every event within span that can match in a window, oldest first, with what Run reads of
 // them: what a replay fetches once. Running over these events alone gives the same as running over all.
 func (p *Program) Candidates(span window.Span) plan.Node {
-	return p.narrowed(p.oldestFirst(p.candidates(span)))
+	node := p.oldestFirst(p.candidates(span))
+	if len(p.fields) == 0 {
+		return node // most of them will be alerts
+	}
+	return p.narrowed(node)
 }
 
 // CandidateTimes is the plan of the same events, in any order, with nothing but what tells their time.
@@ -229,8 +231,7 @@ func (p *Program) oldestFirst(cond expr.Cond) plan.Node {
 	return plan.Sort{Keys: keys, In: plan.Filter{Cond: cond, In: plan.Scan{Streams: p.Streams()}}}
 }
 
-// narrowed leaves of the rows of n what Run reads: whole events make wide rows, and of a new-terms rule few events are
-// ever alerted on.
+// narrowed leaves of the rows of n what Run reads of all: whole events make wide rows.
 func (p *Program) narrowed(n plan.Node) plan.Node {
 	if p.reads == nil {
 		return n

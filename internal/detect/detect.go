@@ -40,6 +40,13 @@ type Env struct {
 	Alerted *Alerted
 	// Index holds the sightings of a program that Remembers, folded up to At; nil for others.
 	Index *sighting.Index
+	// Limit is how many alerts the run makes at most; 0: as many as the rule says.
+	Limit int
+	// Since is the Since of an earlier run over the same window and nothing that landed later: what comes before it needs no
+	// second look. Zero: the whole window.
+	Since time.Time
+	// Direct says that Events reads the store itself: whole events are then fetched for alerts alone.
+	Direct bool
 	// Manual says that a person asked for the run.
 	Manual bool
 }
@@ -48,10 +55,12 @@ type Env struct {
 type Result struct {
 	// Candidates counts the events of the window that matched the query.
 	Candidates int
-	// Alerts are the new alerts, at most the rule's maximum, oldest evidence first.
+	// Alerts are the new alerts, at most Env.Limit or the rule's maximum, oldest evidence first.
 	Alerts []*event.Event
-	// Over counts the new alerts beyond the maximum, which were not made.
-	Over int
+	// Over counts the new alerts beyond the maximum, which were not made; Since is the time of the first event of these, in
+	// the rule's time field.
+	Over  int
+	Since time.Time
 }
 
 // executor is one rule type: it turns the events of a window into alerts.
@@ -78,6 +87,22 @@ func Run(ctx context.Context, p *Program, w window.Window, env Env) (Result, err
 		env.Alerted.Add(a)
 	}
 	return result, nil
+}
+
+// leave counts a new alert that is not made, on an event at t.
+func (r *Result) leave(t time.Time) {
+	if r.Over == 0 || t.Before(r.Since) {
+		r.Since = t
+	}
+	r.Over++
+}
+
+// most is how many alerts a run of p makes at most.
+func (e Env) most(p *Program) int {
+	if e.Limit > 0 {
+		return e.Limit
+	}
+	return p.Rule.MaxSignals
 }
 
 // input is what every alert of a run is made from.

@@ -64,8 +64,8 @@ func (newTerms) run(ctx context.Context, p *Program, w window.Window, env Env) (
 		switch {
 		case known[f.Tuple] || env.Alerted.within(f.Tuple, w.History, w.To):
 		case env.Alerted.has(p.alertID(f)) || alert.Raised(f.source, p.Rule.UUID()):
-		case len(fresh) == p.Rule.MaxSignals:
-			result.Over++
+		case len(fresh) == env.most(p):
+			result.leave(f.at)
 		default:
 			fresh = append(fresh, f)
 		}
@@ -170,7 +170,7 @@ const fewTimes = 4
 
 // fill puts the whole events in place of what was read of them.
 func (p *Program) fill(ctx context.Context, w window.Window, env Env, fresh []held) error {
-	if p.reads == nil {
+	if p.reads == nil || len(fresh) == 0 {
 		return nil
 	}
 	type document struct{ stream, id string }

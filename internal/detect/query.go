@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/tocsin-sec/tocsin/internal/alert"
+	"github.com/tocsin-sec/tocsin/internal/event"
 	"github.com/tocsin-sec/tocsin/internal/exec"
 	"github.com/tocsin-sec/tocsin/internal/window"
 )
@@ -12,27 +13,54 @@ import (
 type query struct{}
 
 func (query) run(ctx context.Context, p *Program, w window.Window, env Env) (Result, error) {
-	var result Result
-	node, err := p.matches(w.Slot, w.From, w.To)
+	fresh, result, err := p.freshIn(ctx, w, env)
 	if err != nil {
 		return result, err
 	}
+	if env.Direct {
+		if err := p.fill(ctx, w, env, fresh); err != nil {
+			return result, err
+		}
+	}
+	for _, f := range fresh {
+		result.Alerts = append(result.Alerts, alert.New(p.input(w, env, f.source, p.queryID(f.source))))
+	}
+	return result, nil
+}
+
+func (p *Program) queryID(e *event.Event) string {
+	return alert.QueryID(Space, p.Rule.UUID(), e.Stream, e.ID)
+}
+
+// freshIn returns the events of the window to alert on, oldest first.
+func (p *Program) freshIn(ctx context.Context, w window.Window, env Env) (fresh []held, result Result, err error) {
+	from := w.From
+	if env.Since.After(from) {
+		from = env.Since
+	}
+	node, err := p.matches(w.Slot, from, w.To)
+	if err != nil {
+		return nil, result, err
+	}
+	if env.Direct {
+		node = p.narrowed(node)
+	}
 	rows, err := exec.Query(ctx, env.Events, node, env.At)
 	if err != nil {
-		return result, err
+		return nil, result, err
 	}
 	defer rows.Close()
 	for rows.Next() {
 		e := rows.Event()
 		result.Candidates++
-		id := alert.QueryID(Space, p.Rule.UUID(), e.Stream, e.ID)
+		at, _ := p.Time.Of(e)
 		switch {
-		case env.Alerted.has(id) || alert.Raised(e, p.Rule.UUID()):
-		case len(result.Alerts) == p.Rule.MaxSignals:
-			result.Over++
+		case env.Alerted.has(p.queryID(e)) || alert.Raised(e, p.Rule.UUID()):
+		case len(fresh) == env.most(p):
+			result.leave(at)
 		default:
-			result.Alerts = append(result.Alerts, alert.New(p.input(w, env, e, id)))
+			fresh = append(fresh, held{source: e, at: at})
 		}
 	}
-	return result, rows.Err()
+	return fresh, result, rows.Err()
 }

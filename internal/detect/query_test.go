@@ -2,6 +2,7 @@ package detect_test
 
 import (
 	"errors"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -68,6 +69,41 @@ func TestQueryMaximum(t *testing.T) {
 	land(3)
 	f(2, 1) // the two of before are known, and take no place
 	f(1, 0)
+}
+
+// A run goes on where an earlier one stopped, and fetches of the store itself what alerts alone.
+func TestQueryGoesOn(t *testing.T) {
+	p := compile(t, parse(t, "capped", "type='query'\nquery='event.action: login'\nfrom='now-10m'"))
+	b := newBench(t)
+	for i, when := range []string{"9 10:05", "9 10:03", "9 10:02", "9 10:04", "9 10:01"} {
+		b.land(login(t, strconv.Itoa(i), when, `{"message":"whole"}`))
+	}
+	w, err := p.Window(at(t, "9 10:10"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	env := b.env(p)
+	env.Direct, env.Limit = true, 2
+	for _, want := range []struct {
+		found            []string
+		candidates, over int
+		since            string
+	}{{[]string{"4", "2"}, 5, 3, "9 10:03"}, {[]string{"1", "3"}, 3, 1, "9 10:05"}, {[]string{"0"}, 1, 0, ""}} {
+		got, err := detect.Run(ctx, p, w, env)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want.found, found(got.Alerts)); diff != "" || got.Candidates != want.candidates || got.Over != want.over ||
+			want.since != "" && !got.Since.Equal(at(t, want.since)) {
+			t.Errorf("%d candidates, %d over, since %s, want %+v (-want +got):\n%s", got.Candidates, got.Over, got.Since, want, diff)
+		}
+		for _, a := range got.Alerts {
+			if a.Text("message") != "whole" {
+				t.Errorf("alert %s", a.AppendJSON(nil, nil))
+			}
+		}
+		env.Since = got.Since
+	}
 }
 
 // Date math in a query starts from the slot, not from the window's end or a clock.

@@ -54,23 +54,24 @@ func findCandidates(ctx context.Context, db store.Querier, p *detect.Program, at
 	return c, nil
 }
 
-// within returns a Querier over the candidates of span, for the rule's own plan over that span.
-func (c *candidates) within(ctx context.Context, span window.Span) (store.Querier, error) {
+// within returns a Querier over the candidates of span, for the rule's own plan over that span; direct says that it is the
+// store itself.
+func (c *candidates) within(ctx context.Context, span window.Span) (q store.Querier, direct bool, err error) {
 	from := sort.Search(len(c.times), func(i int) bool { return !c.times[i].Before(span.From) })
 	to := sort.Search(len(c.times), func(i int) bool { return c.times[i].After(span.To) })
 	switch n := to - from; {
 	case n <= 0:
-		return exec.Over(nil), nil
+		return exec.Over(nil), false, nil
 	case n > c.maxHeld:
 		c.held = nil
-		return c.db, nil
+		return c.db, true, nil
 	case from < c.first || to > c.first+len(c.held):
 		if err := c.fetch(ctx, from, max(2*n, c.pageSize)); err != nil {
-			return nil, err
+			return nil, false, err
 		}
 	}
 	from, to = from-c.first, to-c.first
-	return exec.Over(c.held[from:to:to]), nil
+	return exec.Over(c.held[from:to:to]), false, nil
 }
 
 // fetch holds n candidates, or a few more or all that there are, from the one at first on.

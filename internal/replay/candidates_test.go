@@ -80,7 +80,7 @@ func TestCandidatesOfAnyWindow(t *testing.T) {
 				from = r.IntN(30) // windows that reach back by months go back now and then
 			}
 			span := window.Span{From: began.Add(time.Duration(from) * time.Minute), To: began.Add(time.Duration(from+r.IntN(10)-1) * time.Minute)}
-			q, err := found.within(ctx, span.Intersect(all))
+			q, _, err := found.within(ctx, span.Intersect(all))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -30,6 +30,8 @@ type Options struct {
 	From, To time.Time
 	// EverySlot calls detect.Run at empty slots too; the result is the same. Tests hold the two equal.
 	EverySlot bool
+	// Fields names what the programs' fields mean, for whoever has to compile a rule again (Pending.Fields).
+	Fields string
 	// Clock stamps the commits.
 	Clock func() time.Time
 	// Progress is told after each rule; nil: nobody is.
@@ -53,6 +55,9 @@ type RuleReport struct {
 	// Capped are the slots at which alerts beyond the rule's maximum were left out, Over how many in all.
 	Capped []time.Time
 	Over   int
+	// Released counts the alerts, among Alerts, that earlier replays had left out. Pending is how many are left out still, by
+	// how many windows; at most, as one that two windows left out may count twice.
+	Released, Pending, PendingWindows int
 	// Late counts the earlier alerts of which events that landed since show that they were no first sightings.
 	Late int
 	// Skipped is why the rule did not run at all; Err is the error that ended it early.
@@ -68,13 +73,29 @@ const (
 )
 
 // Run replays programs over what db holds. A rule that fails is reported and the others go on; a change that the store
-// does not take ends the replay. Rules that read alerts run after the others, on what these found. The report is right
-// up to the point of an error: all alerts in it are committed.
+// does not take ends the replay. Rules that read alerts run after the others, on what these found. After its own windows a
+// rule runs those again that left alerts out in earlier replays (Pending), for as many alerts as one run makes. The report
+// is right up to the point of an error: all alerts in it are committed.
 func Run(ctx context.Context, db store.Store, programs []*detect.Program, opt Options) (Report, error) {
+	work := make([]job, len(programs))
+	for i, p := range programs {
+		work[i] = job{program: p}
+	}
+	return run(ctx, db, work, opt)
+}
+
+// job is what is to be done with a program: its windows are run, or, where pending names a program, those that this one
+// left out.
+type job struct {
+	program *detect.Program
+	pending string
+}
+
+func run(ctx context.Context, db store.Store, work []job, opt Options) (Report, error) {
 	var report Report
 	var err error
 	for _, onAlerts := range []bool{false, true} {
-		if err = runAll(ctx, db, programs, onAlerts, opt, &report); err != nil {
+		if err = runAll(ctx, db, work, onAlerts, opt, &report); err != nil {
 			break
 		}
 	}
@@ -82,11 +103,11 @@ func Run(ctx context.Context, db store.Store, programs []*detect.Program, opt Op
 	return report, err
 }
 
-// runAll runs the programs that read alerts, or those that do not.
-func runAll(ctx context.Context, db store.Store, programs []*detect.Program, onAlerts bool, opt Options, report *Report) error {
+// runAll does the work of the programs that read alerts, or of those that do not.
+func runAll(ctx context.Context, db store.Store, work []job, onAlerts bool, opt Options, report *Report) error {
 	var s *snapshot
-	for _, p := range programs {
-		if p.OnAlerts() != onAlerts {
+	for _, j := range work {
+		if j.program.OnAlerts() != onAlerts {
 			continue
 		}
 		if s == nil {
@@ -95,7 +116,7 @@ func runAll(ctx context.Context, db store.Store, programs []*detect.Program, onA
 				return err
 			}
 		}
-		r := &runner{snapshot: s, p: p, opt: opt, report: RuleReport{Program: p}}
+		r := &runner{snapshot: s, p: j.program, pendingID: j.pending, opt: opt, report: RuleReport{Program: j.program}}
 		fatal := r.run(ctx)
 		report.Alerts = append(report.Alerts, r.made...)
 		report.Rules = append(report.Rules, r.report)
@@ -103,7 +124,7 @@ func runAll(ctx context.Context, db store.Store, programs []*detect.Program, onA
 			return fatal
 		}
 		if opt.Progress != nil {
-			opt.Progress(len(report.Rules), len(programs))
+			opt.Progress(len(report.Rules), len(work))
 		}
 	}
 	return nil
@@ -123,6 +144,8 @@ type snapshot struct {
 	landings []store.Landing
 	streams  map[string][]store.Stream // by patterns
 	spans    map[string]window.Span    // of the data, by patterns and time field
+
+	pendingOf map[string][]string // see pendingRules
 }
 
 func openSnapshot(ctx context.Context, db store.Store) (*snapshot, error) {
@@ -133,6 +156,9 @@ func openSnapshot(ctx context.Context, db store.Store) (*snapshot, error) {
 	}
 	if s.landings, err = schedule.Landings(ctx, db, s.at); err != nil {
 		return nil, fmt.Errorf("replay: %w", err)
+	}
+	if s.pendingOf, err = pendingRules(ctx, db); err != nil {
+		return nil, err
 	}
 	return s, nil
 }

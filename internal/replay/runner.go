@@ -18,8 +18,9 @@ import (
 // runner replays one rule.
 type runner struct {
 	*snapshot
-	p   *detect.Program
-	opt Options
+	p         *detect.Program
+	pendingID string // of the program whose pending alerts are released, and nothing else is run
+	opt       Options
 
 	ledger  *schedule.Ledger
 	ran     bool // the ledger holds more than is stored
@@ -28,12 +29,13 @@ type runner struct {
 	pending map[string]*event.Event // alerts of change, by ID
 	days    map[store.Day]bool      // that these alerts lie on
 	made    []*event.Event
+	backlog *backlog // nil before open
 	report  RuleReport
 }
 
 // run replays the rule. The error ends the whole replay; what is wrong with this rule alone stands in the report.
 func (r *runner) run(ctx context.Context) error {
-	err := r.windows(ctx)
+	err := r.all(ctx)
 	var refused *refusedError
 	switch {
 	case ctx.Err() != nil:
@@ -42,7 +44,42 @@ func (r *runner) run(ctx context.Context) error {
 		return err
 	}
 	r.report.Err = err
-	return r.flush(ctx) // what was found up to an error is as good as ever
+	if err := r.flush(ctx); err != nil { // what was found up to an error is as good as ever
+		return err
+	}
+	if r.backlog != nil {
+		r.report.Pending, r.report.PendingWindows = r.backlog.size()
+	}
+	return nil
+}
+
+// all runs what is to be run, and leaves the last of what it found to flush.
+func (r *runner) all(ctx context.Context) error {
+	streams, err := r.streamsOf(ctx, r.p)
+	if err != nil {
+		return err
+	}
+	if len(streams) == 0 && r.pendingID == "" {
+		r.report.Skipped = "no stream matches " + strings.Join(r.p.Streams(), ", ")
+		return nil
+	}
+	data, err := r.span(ctx, r.p)
+	if err != nil {
+		return err
+	}
+	if err := r.open(ctx, streams, data); err != nil {
+		return err
+	}
+	if r.pendingID != "" {
+		return r.release(ctx, true)
+	}
+	if err := r.windows(ctx, data); err != nil {
+		return err
+	}
+	if err := r.release(ctx, false); err != nil {
+		return err
+	}
+	return r.retire(ctx, data)
 }
 
 // refusedError is a change that the store did not take.
@@ -57,23 +94,8 @@ func (e *refusedError) Error() string {
 
 func (e *refusedError) Unwrap() error { return e.err }
 
-// windows runs the windows that are left, and leaves the last of what they found to flush.
-func (r *runner) windows(ctx context.Context) error {
-	streams, err := r.streamsOf(ctx, r.p)
-	if err != nil {
-		return err
-	}
-	if len(streams) == 0 {
-		r.report.Skipped = "no stream matches " + strings.Join(r.p.Streams(), ", ")
-		return nil
-	}
-	data, err := r.span(ctx, r.p)
-	if err != nil {
-		return err
-	}
-	if err := r.open(ctx, streams, data); err != nil {
-		return err
-	}
+// windows runs the windows that are left.
+func (r *runner) windows(ctx context.Context, data window.Span) error {
 	clamp := schedule.Clamp{From: r.opt.From, To: r.opt.To}
 	slots := r.p.Schedule().Over(data.Intersect(clamp.Span()))
 	left := r.ledger.Left(r.p.Schedule(), slots, clamp, schedule.In(r.landings, r.p.Streams(), r.p.Time.Primary))
@@ -113,6 +135,13 @@ func (r *runner) open(ctx context.Context, streams []store.Stream, data window.S
 	}
 	alerted, err := detect.LoadAlerted(ctx, r.db, r.at, r.p.Rule.UUID())
 	if err != nil {
+		return err
+	}
+	pending := r.pendingID
+	if pending == "" {
+		pending = r.p.ID()
+	}
+	if r.backlog, err = openBacklog(ctx, r.db, pending, r.p.Rule, r.opt.Fields); err != nil {
 		return err
 	}
 	r.pending = map[string]*event.Event{}
@@ -159,7 +188,7 @@ func (r *runner) slot(ctx context.Context, slot time.Time, clamp schedule.Clamp,
 		return err
 	}
 	w = w.Clamp(clamp.From, clamp.To)
-	if r.env.Events, err = found.within(ctx, w.Span()); err != nil {
+	if r.env.Events, r.env.Direct, err = found.within(ctx, w.Span()); err != nil {
 		return err
 	}
 	result, err := detect.Run(ctx, r.p, w, r.env)
@@ -174,12 +203,23 @@ func (r *runner) slot(ctx context.Context, slot time.Time, clamp schedule.Clamp,
 		r.report.Over += result.Over
 		r.report.Capped = append(r.report.Capped, slot)
 	}
+	r.backlog.ran(newLeftOut(slot, w, clamp, result), result.Alerts)
+	r.take(slot, result)
+	r.note(window.Slots{First: slot, Last: slot, Every: r.p.Schedule().Interval()}, result.Candidates == 0, clamp)
+	return r.flushFull(ctx)
+}
+
+// take puts what a run found into the change.
+func (r *runner) take(slot time.Time, result detect.Result) {
 	for _, a := range result.Alerts {
 		r.pending[a.ID] = a
 		r.days[store.DayOf(slot)] = true
 	}
 	r.change.Alerts = append(r.change.Alerts, result.Alerts...)
-	r.note(window.Slots{First: slot, Last: slot, Every: r.p.Schedule().Interval()}, result.Candidates == 0, clamp)
+}
+
+// flushFull commits if there is much to commit.
+func (r *runner) flushFull(ctx context.Context) error {
 	if len(r.change.Alerts) >= flushAt || len(r.days) >= flushDays {
 		return r.flush(ctx)
 	}
@@ -199,6 +239,13 @@ func (r *runner) flush(ctx context.Context) error {
 			return err
 		}
 		r.change.Records = append(r.change.Records, write)
+	}
+	if r.backlog != nil {
+		writes, err := r.backlog.writes()
+		if err != nil {
+			return err
+		}
+		r.change.Records = append(r.change.Records, writes...)
 	}
 	if len(r.change.Records) == 0 {
 		return nil

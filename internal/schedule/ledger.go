@@ -55,8 +55,8 @@ type Clamp struct {
 	To   time.Time `json:"to,omitzero"`
 }
 
-// within reports whether a window cut by c lies in the window of the same slot cut by d.
-func (c Clamp) within(d Clamp) bool {
+// Within reports whether a window cut by c lies in the window of the same slot cut by d.
+func (c Clamp) Within(d Clamp) bool {
 	return (d.From.IsZero() || !c.From.IsZero() && !c.From.Before(d.From)) &&
 		(d.To.IsZero() || !c.To.IsZero() && !c.To.After(d.To))
 }
@@ -147,7 +147,7 @@ func (l *Ledger) Ran(slots window.Slots, seq uint64, empty bool, clamp Clamp) {
 // joins reports whether b goes on where a ends and ran alike.
 func (l *Ledger) joins(a, b Run) bool {
 	return a.To.Add(l.interval).Equal(b.From) && a.Seq == b.Seq && a.Empty == b.Empty &&
-		a.Clamp.within(b.Clamp) && b.Clamp.within(a.Clamp)
+		a.Clamp.Within(b.Clamp) && b.Clamp.Within(a.Clamp)
 }
 
 // Landed is a stretch of time in which events landed with the commit Seq, in the time field of the rule.
@@ -165,7 +165,7 @@ func (l *Ledger) Left(s window.Schedule, within window.Slots, clamp Clamp, lande
 	left := []window.Slots{within}
 	for _, r := range l.runs {
 		slots := window.Slots{First: r.From, Last: r.To, Every: l.interval}.Intersect(within)
-		if slots.Len() == 0 || !clamp.within(r.Clamp) {
+		if slots.Len() == 0 || !clamp.Within(r.Clamp) {
 			continue
 		}
 		if ran[r.Seq] == nil {
@@ -192,6 +192,19 @@ func (l *Ledger) Left(s window.Schedule, within window.Slots, clamp Clamp, lande
 		clean = append(clean, window.Without(ran[seq], dirty)...)
 	}
 	return window.Without(left, clean)
+}
+
+// Covers reports whether all slots ran, cut by clamp or to more than it leaves.
+func (l *Ledger) Covers(slots window.Slots, clamp Clamp) bool {
+	next := slots.First
+	first := sort.Search(len(l.runs), func(i int) bool { return !l.runs[i].To.Before(next) })
+	for _, r := range l.runs[first:] {
+		if next.After(slots.Last) || r.From.After(next) || !clamp.Within(r.Clamp) {
+			break
+		}
+		next = r.To.Add(l.interval)
+	}
+	return next.After(slots.Last)
 }
 
 // Span is what c leaves of all time.

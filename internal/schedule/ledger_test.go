@@ -119,7 +119,7 @@ func TestLedgerEqualsPlainList(t *testing.T) {
 				t.Fatal(err)
 			}
 			state := "clean"
-			if !ran || !clamp.within(was.Clamp) {
+			if !ran || !clamp.Within(was.Clamp) {
 				state = "never"
 			}
 			for _, d := range landed {

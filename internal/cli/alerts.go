@@ -1,0 +1,230 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	"github.com/tocsin-sec/tocsin/internal/detect"
+	"github.com/tocsin-sec/tocsin/internal/diag"
+	"github.com/tocsin-sec/tocsin/internal/ecs"
+	"github.com/tocsin-sec/tocsin/internal/event"
+	"github.com/tocsin-sec/tocsin/internal/replay"
+	"github.com/tocsin-sec/tocsin/internal/store"
+)
+
+// alertsCommand are the commands about alerts that are stored, or could be.
+type alertsCommand struct {
+	Pending alertsPendingCommand `cmd:"" help:"List what rules left out because a window held more than max_signals."`
+	Release alertsReleaseCommand `cmd:"" help:"Make the alerts that are pending."`
+}
+
+type alertsPendingCommand struct {
+	DB   string `name:"db" required:"" placeholder:"FILE" help:"The store: what tocsin scan --db made."`
+	JSON bool   `name:"json" help:"Print one object a rule, one a line, and nothing else."`
+}
+
+// Help is the long help.
+func (alertsPendingCommand) Help() string {
+	return `A rule that was changed comes once for each version that left something out, until a scan with the new version has looked at these windows again.
+
+Exit codes: 0 it ran, 2 the command line is wrong or the store cannot be read, 130 interrupted.`
+}
+
+// Run lists what is pending.
+func (c alertsPendingCommand) Run(ctx context.Context, streams Streams) (err error) {
+	db, err := openExisting(ctx, c.DB)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	list, err := replay.ListPending(ctx, db)
+	if err != nil {
+		return err
+	}
+	out := streams.results()
+	if c.JSON {
+		for _, p := range list {
+			if err := writePending(out, p); err != nil {
+				return err
+			}
+		}
+		return out.close()
+	}
+	var rows [][]string
+	total := 0
+	for _, p := range list {
+		rows = append(rows, []string{thousands(int64(p.Alerts)), thousands(int64(p.Windows)), clock(p.First), clock(p.Last),
+			short(p.RuleID, maxRule), short(nameOf(p), maxRule)})
+		total += p.Alerts
+	}
+	if len(rows) > 0 {
+		header, rows := narrowed([]string{"ALERTS", "WINDOWS", "FIRST (UTC)", "LAST", "RULE ID", "RULE"}, rows, out.screen, leastRule, 4, 5)
+		writeTable(out, header, rows, false)
+		fmt.Fprintln(out)
+	}
+	fmt.Fprintf(out, "%s pending\n", counted(int64(total), "alert"))
+	return out.close()
+}
+
+func nameOf(p replay.Pending) string {
+	if p.Rule == nil {
+		return ""
+	}
+	return p.Rule.Name
+}
+
+func writePending(w io.Writer, p replay.Pending) error {
+	at := func(t time.Time) string { return event.FormatTime(t) }
+	data, err := json.Marshal(struct {
+		RuleID  string `json:"rule_id"`
+		Name    string `json:"name"`
+		Alerts  int    `json:"alerts"`
+		Windows int    `json:"windows"`
+		First   string `json:"first"`
+		Last    string `json:"last"`
+	}{p.RuleID, nameOf(p), p.Alerts, p.Windows, at(p.First), at(p.Last)})
+	if err != nil {
+		return fmt.Errorf("write what is pending of rule %s: %w", p.RuleID, err)
+	}
+	_, err = io.WriteString(w, escaped(string(data))+"\n")
+	return err
+}
+
+type alertsReleaseCommand struct {
+	DB   string   `name:"db" required:"" placeholder:"FILE" help:"The store: what tocsin scan --db made."`
+	Rule []string `placeholder:"ID" sep:"none" help:"Only what this rule (its rule_id) left out, may be repeated."`
+	JSON bool     `name:"json" help:"Print alert documents, one a line, and nothing else."`
+}
+
+// Help is the long help.
+func (alertsReleaseCommand) Help() string {
+	return `The alerts are those that the windows would have made without max_signals, by the rules as they ran then. Of a first sighting that late events have shown to be none no alert is made.
+
+Examples:
+
+    tocsin alerts pending --db case.duckdb
+    tocsin alerts release --db case.duckdb
+    tocsin alerts release --db case.duckdb --rule 2f6b1c5e-0000-4000-8000-000000000000 --json
+
+` + exitCodes
+}
+
+// Run releases what is pending and prints it.
+func (c alertsReleaseCommand) Run(ctx context.Context, streams Streams) (err error) {
+	db, err := openExisting(ctx, c.DB)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	r := release{alertsReleaseCommand: c, streams: streams, db: db}
+	if err := r.run(ctx); err != nil {
+		return err
+	}
+	if err := r.print(); err != nil {
+		return err
+	}
+	switch {
+	case r.failed:
+		return exit(ExitIncomplete)
+	case len(r.result.Alerts) > 0:
+		return exit(ExitAlerts)
+	}
+	return exit(ExitNothing)
+}
+
+// release is one run of the command.
+type release struct {
+	alertsReleaseCommand
+	streams Streams
+	db      store.Store
+	result  replay.Report
+	failed  bool // something that is pending cannot be released
+}
+
+func (r *release) run(ctx context.Context) error {
+	pending, err := replay.ListPending(ctx, r.db)
+	if err != nil {
+		return err
+	}
+	for _, id := range r.Rule {
+		if !slices.ContainsFunc(pending, func(p replay.Pending) bool { return p.RuleID == id }) {
+			return fmt.Errorf("nothing is pending of a rule %s", id)
+		}
+	}
+	stored, err := r.db.Streams(ctx, nil)
+	if err != nil {
+		return err
+	}
+	var list []replay.Released
+	for _, p := range pending {
+		if len(r.Rule) > 0 && !slices.Contains(r.Rule, p.RuleID) {
+			continue
+		}
+		program, err := compilePending(p, stored)
+		if err != nil {
+			r.fail(p.RuleID, err)
+			continue
+		}
+		list = append(list, replay.Released{Pending: p, Program: program})
+	}
+	clock, err := stamps(ctx, r.db, r.streams.Now)
+	if err != nil {
+		return err
+	}
+	if r.result, err = replay.Release(ctx, r.db, list, replay.Options{Clock: clock}); err != nil {
+		return err
+	}
+	for _, done := range r.result.Rules {
+		if done.Err != nil {
+			r.fail(done.Program.Rule.RuleID, done.Err)
+		}
+	}
+	return ctx.Err()
+}
+
+// compilePending makes the rule ready to run, on the fields that it ran on.
+func compilePending(p replay.Pending, stored []store.Stream) (*detect.Program, error) {
+	if p.Err != nil {
+		return nil, p.Err
+	}
+	return detect.Compile(p.Rule, fieldsOf(profileNamed(p.Fields), stored))
+}
+
+func profileNamed(name string) ecs.Profile {
+	if name == "filebeat" {
+		return ecs.Filebeat
+	}
+	return ecs.Integration
+}
+
+func (r *release) fail(id string, err error) {
+	r.failed = true
+	if found := diag.Of(err); len(found) > 0 {
+		fmt.Fprint(r.streams.Err, found.Render())
+		return
+	}
+	fmt.Fprintf(r.streams.Err, "tocsin: rule %s: %s\n", printable(id), printable(err.Error()))
+}
+
+// print prints what was released.
+func (r *release) print() error {
+	out := r.streams.results()
+	alerts := byTime(r.result.Alerts)
+	if r.JSON {
+		for _, a := range alerts {
+			writeJSON(out, a)
+		}
+		return out.close()
+	}
+	alertTable(out, alerts, out.screen)
+	if len(alerts) > 0 {
+		fmt.Fprintln(out)
+	}
+	fmt.Fprintf(out, "%s released\n", counted(int64(len(alerts)), "alert"))
+	return out.close()
+}
