@@ -199,7 +199,7 @@ func (v Value) AppendJSON(dst []byte) []byte {
 		return append(dst, v.Text()...)
 	case KindList:
 		dst = append(dst, '[')
-		for i, item := range v.sub.list {
+		for i, item := range v.items() {
 			if i > 0 {
 				dst = append(dst, ',')
 			}
@@ -208,7 +208,7 @@ func (v Value) AppendJSON(dst []byte) []byte {
 		return append(dst, ']')
 	case KindObject:
 		dst = append(dst, '{')
-		for i, m := range v.sub.members {
+		for i, m := range v.members() {
 			if i > 0 {
 				dst = append(dst, ',')
 			}

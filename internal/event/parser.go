@@ -8,6 +8,7 @@ import (
 	"math"
 	"math/bits"
 	"unicode/utf8"
+	"unsafe"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -21,7 +22,7 @@ type Parser struct {
 	MaxValues int
 
 	data []byte
-	text string // a copy of data
+	text string // a copy of data, or data itself
 	at   int
 
 	inPlace    bool // the outermost object's members are not copied
@@ -31,18 +32,16 @@ type Parser struct {
 	items      []Value  // likewise of lists
 	most       [2]int   // how many members and items there were at once
 
-	memberSlab    []Member
-	itemSlab      []Value
-	compositeSlab []composite
-	unquoted      []byte
+	memberSlab []Member
+	itemSlab   []Value
+	unquoted   []byte
 }
 
 // Sizes of the pieces of memory, and of the scratch that is kept from one text to the next.
 const (
-	slabMembers    = 128
-	slabItems      = 64
-	slabComposites = 32
-	maxScratch     = 4096
+	slabMembers = 128
+	slabItems   = 64
+	maxScratch  = 4096
 )
 
 // Parse reads exactly one JSON value and counts the keys that were replaced by a later one.
@@ -50,8 +49,8 @@ func (p *Parser) Parse(data []byte) (v Value, duplicates int, err error) {
 	return p.parse(data, false)
 }
 
-// ParseInPlace is Parse, except that the members of an outermost object are valid only until the next call: for those who
-// take an object apart at once.
+// ParseInPlace is Parse, except that the members of an outermost object are valid only until the next call, for those who
+// take an object apart at once, and that strings are parts of data itself, which must never change from then on.
 func (p *Parser) ParseInPlace(data []byte) (v Value, duplicates int, err error) {
 	return p.parse(data, true)
 }
@@ -62,7 +61,10 @@ func (p *Parser) parse(data []byte, inPlace bool) (v Value, duplicates int, err 
 		return parseSlowly(data, p.MaxValues)
 	}
 	p.inPlace, p.left = inPlace, limit(p.MaxValues)
-	p.data, p.text, p.at, p.duplicates = data, string(data), 0, 0
+	p.data, p.at, p.duplicates = data, 0, 0
+	if p.text = unsafe.String(unsafe.SliceData(data), len(data)); !inPlace {
+		p.text = string(data)
+	}
 	v, ok := p.value(0)
 	p.space()
 	ok = ok && p.at == len(p.text)
@@ -173,7 +175,7 @@ func (p *Parser) object(depth int) (Value, bool) {
 	var index map[string]int // of keys to places behind from, in large objects
 	if p.next() == '}' {
 		p.at++
-		return p.composed(KindObject, composite{}), true
+		return objectOf(nil), true
 	}
 	for {
 		if p.next() != '"' {
@@ -206,7 +208,7 @@ func (p *Parser) object(depth int) (Value, bool) {
 				members = cut(&p.memberSlab, members, p.piece(slabMembers))
 			}
 			p.members = p.members[:from]
-			return p.composed(KindObject, composite{members: members}), true
+			return objectOf(members), true
 		default:
 			return Value{}, false
 		}
@@ -232,7 +234,7 @@ func (p *Parser) list(depth int) (Value, bool) {
 	from := len(p.items)
 	if p.next() == ']' {
 		p.at++
-		return p.composed(KindList, composite{}), true
+		return listOf(nil), true
 	}
 	for {
 		v, ok := p.value(depth + 1)
@@ -248,7 +250,7 @@ func (p *Parser) list(depth int) (Value, bool) {
 			p.at++
 			items := cut(&p.itemSlab, p.items[from:], p.piece(slabItems))
 			p.items = p.items[:from]
-			return p.composed(KindList, composite{list: items}), true
+			return listOf(items), true
 		default:
 			return Value{}, false
 		}
@@ -268,16 +270,6 @@ func cut[T any](slab *[]T, from []T, size int) []T {
 	*slab = (*slab)[n:]
 	copy(out, from)
 	return out
-}
-
-func (p *Parser) composed(kind Kind, c composite) Value {
-	if len(p.compositeSlab) == 0 {
-		p.compositeSlab = make([]composite, p.piece(slabComposites))
-	}
-	sub := &p.compositeSlab[0]
-	p.compositeSlab = p.compositeSlab[1:]
-	*sub = c
-	return Value{kind: kind, sub: sub}
 }
 
 // string reads the string whose opening quote comes next.

@@ -118,7 +118,7 @@ func toLong(v Value) (Value, bool) {
 		}
 		return Int(int64(f)), true
 	case KindString:
-		n, ok := numberText(v.str)
+		n, ok := numberText(v.str())
 		if !ok {
 			return Value{}, false
 		}
@@ -135,7 +135,7 @@ func toDouble(v Value) (Value, bool) {
 		f := v.Float() + 0 // -0 becomes 0: the two are one value
 		return Float(f), !math.IsInf(f, 0) && f == f
 	case KindString:
-		n, ok := numberText(v.str)
+		n, ok := numberText(v.str())
 		if !ok {
 			return Value{}, false
 		}
@@ -160,9 +160,9 @@ func toBoolean(v Value) (Value, bool) {
 	}
 	switch {
 	case v.kind != KindString:
-	case v.str == "true":
+	case v.str() == "true":
 		return Bool(true), true
-	case v.str == "false" || v.str == "":
+	case v.str() == "false" || v.str() == "":
 		return Bool(false), true
 	}
 	return Value{}, false
@@ -178,10 +178,10 @@ func toDate(v Value) (Value, bool) {
 		n, ok := toLong(v)
 		return dateMillis(n.Int(), ok)
 	case KindString:
-		if t, ok := ParseTime(v.str); ok {
+		if t, ok := ParseTime(v.str()); ok {
 			return dateMillis(t.UnixMilli(), true)
 		}
-		n, err := strconv.ParseInt(v.str, 10, 64)
+		n, err := strconv.ParseInt(v.str(), 10, 64)
 		return dateMillis(n, err == nil)
 	}
 	return Value{}, false

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unsafe"
 )
 
 // Kind says what a Value holds.
@@ -26,17 +27,37 @@ const (
 
 // Value is one JSON value, or a scalar that Coerce typed. The zero Value is null. Values are immutable: whoever holds a
 // list or an object must not write to it.
+//
+// An event has a hundred of them, and a load a million at a time: a Value takes three words, not seven.
 type Value struct {
 	kind Kind
-	num  uint64
-	str  string
-	sub  *composite
+	num  uint64         // of a number, a boolean or an instant; else the length of what ptr leads to
+	ptr  unsafe.Pointer // to the bytes of a text or an address, the elements of a list or the members of an object
 }
 
-type composite struct {
-	list    []Value
-	members []Member
+// str is the text that v holds; the literal of a Float that has one.
+func (v Value) str() string {
+	switch v.kind {
+	case KindString, KindIP:
+		return unsafe.String((*byte)(v.ptr), int(v.num))
+	case KindFloat:
+		if v.ptr != nil {
+			return *(*string)(v.ptr)
+		}
+	}
+	return ""
 }
+
+func listOf(items []Value) Value {
+	return Value{kind: KindList, num: uint64(len(items)), ptr: unsafe.Pointer(unsafe.SliceData(items))}
+}
+
+func objectOf(members []Member) Value {
+	return Value{kind: KindObject, num: uint64(len(members)), ptr: unsafe.Pointer(unsafe.SliceData(members))}
+}
+
+func (v Value) items() []Value    { return unsafe.Slice((*Value)(v.ptr), int(v.num)) }
+func (v Value) members() []Member { return unsafe.Slice((*Member)(v.ptr), int(v.num)) }
 
 // Member is one key of an object, in the order in which it was read.
 type Member struct {
@@ -72,11 +93,13 @@ func Literal(text string) (Value, bool) {
 	if err != nil && !math.IsInf(f, 0) {
 		return Value{}, false
 	}
-	return Value{kind: KindFloat, num: math.Float64bits(f), str: text}, true
+	return Value{kind: KindFloat, num: math.Float64bits(f), ptr: unsafe.Pointer(&text)}, true
 }
 
 // String returns a text.
-func String(s string) Value { return Value{kind: KindString, str: s} }
+func String(s string) Value {
+	return Value{kind: KindString, num: uint64(len(s)), ptr: unsafe.Pointer(unsafe.StringData(s))}
+}
 
 // Time returns an instant, cut to the millisecond.
 func Time(t time.Time) Value { return Millis(t.UnixMilli()) }
@@ -87,11 +110,11 @@ func Millis(ms int64) Value { return Value{kind: KindTime, num: uint64(ms)} }
 // IP returns an address; IPv4 and its IPv6-mapped form are the same value.
 func IP(a netip.Addr) Value {
 	b := a.As16()
-	return Value{kind: KindIP, str: string(b[:])}
+	return Value{kind: KindIP, num: uint64(len(b)), ptr: unsafe.Pointer(&b)}
 }
 
 // List returns a list; it keeps the slice.
-func List(items ...Value) Value { return Value{kind: KindList, sub: &composite{list: items}} }
+func List(items ...Value) Value { return listOf(items) }
 
 // Strings returns a list of texts.
 func Strings(items ...string) Value {
@@ -104,7 +127,7 @@ func Strings(items ...string) Value {
 
 // Object returns an object; it keeps the slice. Keys must be unique.
 func Object(members ...Member) Value {
-	return Value{kind: KindObject, sub: &composite{members: members}}
+	return objectOf(members)
 }
 
 // Kind says what v holds.
@@ -138,7 +161,7 @@ func (v Value) Float() float64 {
 // Str returns the text of a String, and "" for other kinds (Text prints every scalar).
 func (v Value) Str() string {
 	if v.kind == KindString {
-		return v.str
+		return v.str()
 	}
 	return ""
 }
@@ -156,13 +179,13 @@ func (v Value) Addr() netip.Addr {
 	if v.kind != KindIP {
 		return netip.Addr{}
 	}
-	return netip.AddrFrom16([16]byte([]byte(v.str))).Unmap()
+	return netip.AddrFrom16([16]byte([]byte(v.str()))).Unmap()
 }
 
 // Items returns the elements of a list, nil for other kinds.
 func (v Value) Items() []Value {
 	if v.kind == KindList {
-		return v.sub.list
+		return v.items()
 	}
 	return nil
 }
@@ -170,7 +193,7 @@ func (v Value) Items() []Value {
 // Members returns the members of an object in their order, nil for other kinds.
 func (v Value) Members() []Member {
 	if v.kind == KindObject {
-		return v.sub.members
+		return v.members()
 	}
 	return nil
 }
@@ -201,14 +224,14 @@ func (v Value) IsScalar() bool { return v.kind != KindNull && v.kind < KindList 
 func (v Value) Text() string {
 	switch v.kind {
 	case KindString:
-		return v.str
+		return v.str()
 	case KindBool:
 		return strconv.FormatBool(v.num == 1)
 	case KindInt:
 		return strconv.FormatInt(int64(v.num), 10)
 	case KindFloat:
-		if v.str != "" {
-			return v.str
+		if v.ptr != nil {
+			return v.str()
 		}
 		return formatFloat(math.Float64frombits(v.num))
 	case KindTime:
@@ -237,22 +260,22 @@ func Equal(a, b Value) bool {
 	case KindFloat:
 		return a.Text() == b.Text()
 	case KindList:
-		if len(a.sub.list) != len(b.sub.list) {
+		if len(a.items()) != len(b.items()) {
 			return false
 		}
-		for i := range a.sub.list {
-			if !Equal(a.sub.list[i], b.sub.list[i]) {
+		for i := range a.items() {
+			if !Equal(a.items()[i], b.items()[i]) {
 				return false
 			}
 		}
 		return true
 	case KindObject:
-		if len(a.sub.members) != len(b.sub.members) {
+		if len(a.members()) != len(b.members()) {
 			return false
 		}
-		for _, m := range a.sub.members {
+		for _, m := range a.members() {
 			found := false
-			for _, n := range b.sub.members {
+			for _, n := range b.members() {
 				if n.Key == m.Key {
 					found = Equal(m.Value, n.Value)
 					break
@@ -264,7 +287,7 @@ func Equal(a, b Value) bool {
 		}
 		return true
 	}
-	return a.num == b.num && a.str == b.str
+	return a.num == b.num && a.str() == b.str()
 }
 
 // Compare orders two typed scalars: numbers by size (Int and Float together), instants by time, addresses by their 16
@@ -285,7 +308,7 @@ func Compare(a, b Value) int {
 	case KindBool:
 		return order(a.num, b.num)
 	case KindString, KindIP:
-		return strings.Compare(a.str, b.str)
+		return strings.Compare(a.str(), b.str())
 	}
 	return 0
 }
