@@ -181,7 +181,8 @@ func (r *release) run(ctx context.Context) error {
 	}
 	for _, done := range r.result.Rules {
 		if done.Err != nil {
-			r.fail(done.Program.Rule.RuleID, done.Err)
+			r.failed = true
+			fmt.Fprintf(r.streams.Err, "tocsin: %s\n", printable(done.Err.Error()))
 		}
 	}
 	return ctx.Err()

@@ -5,9 +5,11 @@ import (
 	"io"
 	"sort"
 	"strings"
+	"time"
 
 	"github.com/tocsin-sec/tocsin/internal/detect"
 	"github.com/tocsin-sec/tocsin/internal/diag"
+	"github.com/tocsin-sec/tocsin/internal/event"
 	"github.com/tocsin-sec/tocsin/internal/plan"
 	"github.com/tocsin-sec/tocsin/internal/rule"
 	"github.com/tocsin-sec/tocsin/rules"
@@ -22,8 +24,9 @@ type ruleset struct {
 
 // skippedRule is a rule that did not run.
 type skippedRule struct {
-	RuleID string `json:"rule_id"` // "" where the file could not be read so far
-	Reason string `json:"reason"`
+	RuleID  string   `json:"rule_id"` // "" where the file could not be read so far
+	Reason  string   `json:"reason"`
+	Windows []string `json:"windows,omitempty"` // where not all of it is left out: the ends of the windows that are
 }
 
 // readRules reads the rules of paths, of the bundled ones without paths, and tells what is wrong with them.
@@ -79,6 +82,21 @@ func (s *ruleset) fail(r *rule.Rule, err error, tell io.Writer) {
 		return
 	}
 	fmt.Fprintf(tell, "tocsin: rule %s: %s\n", printable(r.RuleID), printable(err.Error()))
+}
+
+// broke notes a rule that failed when it ran, altogether or in the windows at slots, and tells how.
+func (s *ruleset) broke(r *rule.Rule, slots []time.Time, err error, tell io.Writer) {
+	reason := err.Error()
+	if more := len(slots) - 1; more > 0 {
+		reason += fmt.Sprintf(" (and so in %s)", counted(int64(more), "more window"))
+	}
+	s.skip(r.RuleID, reason)
+	last := &s.skipped[len(s.skipped)-1]
+	for _, slot := range slots {
+		last.Windows = append(last.Windows, event.FormatTime(slot))
+	}
+	s.bad = true
+	fmt.Fprintf(tell, "tocsin: %s\n", printable(reason))
 }
 
 // compile makes the rules ready to run. One that cannot be is left out, noted and told.

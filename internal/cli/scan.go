@@ -142,7 +142,7 @@ func (s *scan) run(ctx context.Context) error {
 	for _, r := range s.result.Rules {
 		switch {
 		case r.Err != nil:
-			s.rules.fail(r.Program.Rule, r.Err, s.progress)
+			s.rules.broke(r.Program.Rule, r.Failed, r.Err, s.progress)
 		case r.Skipped != "":
 			s.rules.skip(r.Program.Rule.RuleID, r.Skipped)
 		}

@@ -80,8 +80,7 @@ var executors = map[string]executor{
 func Run(ctx context.Context, p *Program, w window.Window, env Env) (Result, error) {
 	result, err := executors[p.Rule.Type].run(ctx, p, w, env)
 	if err != nil {
-		return Result{}, fmt.Errorf("run rule %s over %s … %s: %w", p.Rule.RuleID,
-			event.FormatTime(w.From), event.FormatTime(w.To), err)
+		return Result{}, fmt.Errorf("run rule %s over %s … %s: %w", p.Rule.RuleID, event.FormatTime(w.From), event.FormatTime(w.To), err)
 	}
 	for _, a := range result.Alerts {
 		env.Alerted.Add(a)

@@ -67,6 +67,7 @@ func (c *candidates) within(ctx context.Context, span window.Span) (q store.Quer
 		return c.db, true, nil
 	case from < c.first || to > c.first+len(c.held):
 		if err := c.fetch(ctx, from, max(2*n, c.pageSize)); err != nil {
+			c.held = nil
 			return nil, false, err
 		}
 	}

@@ -102,8 +102,11 @@ func (r *runner) release(ctx context.Context, all bool) error {
 				return nil
 			}
 			made, err := r.again(ctx, l, budget)
-			if err != nil {
+			if err := r.fails(ctx, l.Slot, err); err != nil {
 				return err
+			}
+			if err != nil {
+				break // it stays pending
 			}
 			budget -= made
 		}

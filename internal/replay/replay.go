@@ -60,9 +60,12 @@ type RuleReport struct {
 	Released, Pending, PendingWindows int
 	// Late counts the earlier alerts of which events that landed since show that they were no first sightings.
 	Late int
-	// Skipped is why the rule did not run at all; Err is the error that ended it early.
+	// Skipped is why the rule did not run at all.
 	Skipped string
-	Err     error
+	// Failed are the slots whose windows could not be run: they count as never run, so that the next replay runs them. Err
+	// is the error of the first of them, or what kept the rule from running at all.
+	Failed []time.Time
+	Err    error
 }
 
 // flushAt is how many alerts are collected before they are committed, flushDays on how many days: each day that a commit
@@ -72,8 +75,8 @@ const (
 	flushDays = 32
 )
 
-// Run replays programs over what db holds. A rule that fails is reported and the others go on; a change that the store
-// does not take ends the replay. Rules that read alerts run after the others, on what these found. After its own windows a
+// Run replays programs over what db holds. A window or a rule that fails is reported and the others go on; a change that
+// the store does not take ends the replay. Rules that read alerts run after the others, on what these found. After its own windows a
 // rule runs those again that left alerts out in earlier replays (Pending), for as many alerts as one run makes. The report
 // is right up to the point of an error: all alerts in it are committed.
 func Run(ctx context.Context, db store.Store, programs []*detect.Program, opt Options) (Report, error) {

@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -13,6 +16,7 @@ import (
 
 	"github.com/tocsin-sec/tocsin/internal/detect"
 	"github.com/tocsin-sec/tocsin/internal/event"
+	"github.com/tocsin-sec/tocsin/internal/plan"
 	"github.com/tocsin-sec/tocsin/internal/replay"
 	"github.com/tocsin-sec/tocsin/internal/schedule"
 	"github.com/tocsin-sec/tocsin/internal/store"
@@ -199,12 +203,103 @@ func TestRulesThatFail(t *testing.T) {
 	if r := report.Rules[0]; r.Skipped != "no stream matches logs-other-*" || r.Err != nil {
 		t.Errorf("%+v", r)
 	}
-	if r := report.Rules[1]; !errors.Is(r.Err, window.ErrHistory) || r.Skipped != "" {
+	if r := report.Rules[1]; !errors.Is(r.Err, window.ErrHistory) || r.Skipped != "" || len(r.Failed) == 0 || r.Alerts != 0 ||
+		!strings.HasPrefix(r.Err.Error(), "run rule calendar at 2026-03-09T10:05:00.000Z: ") {
 		t.Errorf("%+v", r)
 	}
 	if r := report.Rules[2]; r.Err != nil || r.Alerts != 2 || len(report.Alerts) != 2 {
 		t.Errorf("%+v", r)
 	}
+}
+
+// A window that fails is left as it is, and the rule's other windows run. The next replay runs it.
+func TestWindowsThatFail(t *testing.T) {
+	db, now := mem.New(nil), clock()
+	calendar := program(t, "calendar", strings.Replace(strings.Replace(newUser, "now-9m", "now-29d", 1), "now-1d", "now-1M", 1))
+	may := time.Date(2026, 5, 20, 12, 0, 0, 0, time.UTC)
+	load(t, db, now, happened("1", at(t, "9 10:01"), "ann", "login"), happened("2", may, "eve", "login"))
+	for range 2 {
+		report, err := replay.Run(ctx, db, []*detect.Program{calendar}, replay.Options{Clock: now})
+		if err != nil {
+			t.Fatal(err)
+		}
+		// In March a month back is 28 days: the history would begin after the window. From the 30th on it is 30 and 31.
+		r := report.Rules[0]
+		if len(r.Failed) == 0 || r.Failed[len(r.Failed)-1].Month() != time.March || !errors.Is(r.Err, window.ErrHistory) {
+			t.Errorf("%d windows failed, %v", len(r.Failed), r.Err)
+		}
+		ledger, err := schedule.Open(ctx, db, calendar.ID(), calendar.Schedule().Interval())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if ledger.Covers(window.Slots{First: r.Failed[0], Last: r.Failed[0], Every: 5 * time.Minute}, schedule.Clamp{}) {
+			t.Error("a window that failed counts as run")
+		}
+	}
+	if diff := cmp.Diff([]string{"20T12:00 eve", "30T00:00 ann"}, said(slices.Collect(maps.Values(stored(t, db))))); diff != "" {
+		t.Errorf("alerts (-want +got):\n%s", diff)
+	}
+}
+
+// flaky is a store whose nth query fails.
+type flaky struct {
+	store.Store
+	n int
+}
+
+var errDisk = errors.New("the disk cannot be read")
+
+func (f *flaky) Query(ctx context.Context, p plan.Node, at store.Snapshot) (store.Rows, error) {
+	if f.n--; f.n == 0 {
+		return nil, errDisk
+	}
+	return f.Store.Query(ctx, p, at)
+}
+
+// Whichever query fails, the next replay ends where one ends that never failed.
+func TestFailedQueries(t *testing.T) {
+	rules := []*detect.Program{
+		program(t, "new-user", newUser),
+		program(t, "volatile", strings.Replace(newUser, "event.action: login", "event.action: login and @timestamp > now-1h", 1)),
+		program(t, "few", "type='query'\nquery='event.action: login'\nmax_signals=2"),
+	}
+	r := rand.New(rand.NewPCG(1, 1))
+	var events []*event.Event
+	for i := range 60 {
+		events = append(events, happened(strconv.Itoa(i), began.Add(time.Duration(r.IntN(120))*time.Minute), fmt.Sprint("user", r.IntN(9)), "login"))
+	}
+	all := func(n int) (alerts []string, failed, queries int) {
+		t.Helper()
+		db, now := mem.New(nil), clock()
+		load(t, db, now, events...)
+		fault := &flaky{Store: db, n: n}
+		report, err := replay.Run(ctx, fault, rules, replay.Options{Clock: now})
+		if err != nil && !errors.Is(err, errDisk) {
+			t.Fatal(err)
+		}
+		for _, rule := range report.Rules {
+			failed += len(rule.Failed)
+			if rule.Err != nil && !errors.Is(rule.Err, errDisk) {
+				t.Fatal(rule.Err)
+			}
+		}
+		run(t, db, now, replay.Options{}, rules...)
+		release(t, db, now)
+		return alertIDs(t, db), failed, n - fault.n
+	}
+	want, _, queries := all(1 << 30)
+	windows := 0
+	for n := 1; n <= queries; n++ {
+		got, failed, _ := all(n)
+		windows += failed
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Fatalf("query %d of %d failed (-want +got):\n%s", n, queries, diff)
+		}
+	}
+	if windows < queries/2 || len(want) < 50 {
+		t.Errorf("%d of %d queries failed a window, %d alerts: the test shows little", windows, queries, len(want))
+	}
+	t.Logf("%d queries, of which %d failed a window; %d alerts", queries, windows, len(want))
 }
 
 // Rules that read alerts run on what the others found.

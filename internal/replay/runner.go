@@ -43,7 +43,9 @@ func (r *runner) run(ctx context.Context) error {
 	case errors.As(err, &refused):
 		return err
 	}
-	r.report.Err = err
+	if err != nil {
+		r.report.Err = fmt.Errorf("run rule %s: %w", r.p.Rule.RuleID, err)
+	}
 	if err := r.flush(ctx); err != nil { // what was found up to an error is as good as ever
 		return err
 	}
@@ -118,12 +120,26 @@ func (r *runner) windows(ctx context.Context, data window.Span) error {
 		}
 		for _, h := range held {
 			for slot := range h.All() {
-				if err := r.slot(ctx, slot, clamp, found); err != nil {
+				if err := r.fails(ctx, slot, r.slot(ctx, slot, clamp, found)); err != nil {
 					return err
 				}
 			}
 		}
 	}
+	return nil
+}
+
+// fails notes that the window of slot could not be run for the reason err. What is more than that window's matter is
+// returned.
+func (r *runner) fails(ctx context.Context, slot time.Time, err error) error {
+	var refused *refusedError
+	if err == nil || ctx.Err() != nil || errors.As(err, &refused) {
+		return err
+	}
+	if r.report.Err == nil {
+		r.report.Err = err
+	}
+	r.report.Failed = append(r.report.Failed, slot)
 	return nil
 }
 
@@ -184,12 +200,12 @@ func newest(streams []store.Stream) uint64 {
 // slot runs the rule at one slot.
 func (r *runner) slot(ctx context.Context, slot time.Time, clamp schedule.Clamp, found *candidates) error {
 	w, err := r.p.Window(slot)
-	if err != nil {
-		return err
+	if err == nil {
+		w = w.Clamp(clamp.From, clamp.To)
+		r.env.Events, r.env.Direct, err = found.within(ctx, w.Span())
 	}
-	w = w.Clamp(clamp.From, clamp.To)
-	if r.env.Events, r.env.Direct, err = found.within(ctx, w.Span()); err != nil {
-		return err
+	if err != nil {
+		return fmt.Errorf("run rule %s at %s: %w", r.p.Rule.RuleID, event.FormatTime(slot), err)
 	}
 	result, err := detect.Run(ctx, r.p, w, r.env)
 	if err != nil {
