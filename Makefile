@@ -58,8 +58,9 @@ demo-data:
 picture:
 	@$(GO) test -count=1 ./internal/cli -run '^TestPicture$$' -update
 
+# bench measures on generated events: docs/bench.md says what each line means. BENCH_JSON=FILE keeps figures to compare.
 bench: build
-	@$(BIN) bench --events $(BENCH_EVENTS)
+	@$(BIN) bench --events $(BENCH_EVENTS) $(if $(BENCH_JSON),--json '$(BENCH_JSON)')
 
 clean:
 	@rm -rf bin dist

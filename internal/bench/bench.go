@@ -1,5 +1,6 @@
-// Package bench says what was measured: figures with their units, as a table for people. What is measured, and with which
-// clock, is its caller's matter (tocsin bench).
+// Package bench says what was measured: figures with their units, as a table for people, and those by which commits are
+// compared, as JSON and against the bars that they are to reach. What is measured, and with which clock, is its caller's
+// matter (tocsin bench).
 //
 //	var t bench.Table
 //	t.Add("end to end", 61_200, "events/s")
@@ -13,6 +14,7 @@ import (
 	"io"
 	"math"
 	"os"
+	"runtime/debug"
 	"strconv"
 	"unicode/utf8"
 )
@@ -64,7 +66,22 @@ func number(f float64) string {
 	return s
 }
 
-// PeakMemory is the most that this process has had in memory so far, in bytes. It is known on Linux alone.
+// AddBars appends bars, each with whether it is met.
+func (t *Table) AddBars(bars []Bar) {
+	for _, b := range bars {
+		t.Add(b.Name, b.Value, b.Unit)
+		t.Note("%s", b)
+	}
+}
+
+// ResetPeakMemory makes PeakMemory count from now on. It reports whether the system does that: Linux does, mostly.
+func ResetPeakMemory() bool {
+	debug.FreeOSMemory()
+	const resetPeak = "5"
+	return os.WriteFile("/proc/self/clear_refs", []byte(resetPeak), 0) == nil
+}
+
+// PeakMemory is the most that this process has had in memory since ResetPeakMemory, in bytes. It is known on Linux alone.
 func PeakMemory() (int64, error) {
 	text, err := os.ReadFile("/proc/self/status")
 	if err != nil {
