@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"io"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -50,8 +51,8 @@ const (
 	// What records weigh in memory (see weigh) bounds all of these as well: records of many small values take a hundred
 	// times their own size.
 	jobWeight   = 4 << 20
-	aheadWeight = 48 << 20
-	batchWeight = 112 << 20
+	aheadWeight = 64 << 20
+	batchWeight = 96 << 20
 )
 
 // Account says what became of the records that were read: Read = Stored + Duplicates + the sum of Rejected once Close
@@ -190,11 +191,11 @@ func (l *Loader) Object(ctx context.Context, name string, r io.Reader) error {
 	return fmt.Errorf("load %s: %w", name, err)
 }
 
-// weigh estimates what a record takes in memory once it is an event: each value that JSON holds costs 64 bytes at least,
-// be it an empty list of two bytes.
+// weigh estimates what a record takes in memory once it is an event: each value that JSON holds costs up to 40 bytes, be it
+// an empty list of two bytes.
 func weigh(data []byte) int64 {
 	values := bytes.Count(data, []byte{','}) + bytes.Count(data, []byte{'['}) + bytes.Count(data, []byte{'{'})
-	return int64(len(data)) + 64*int64(values)
+	return int64(len(data)) + 40*int64(values)
 }
 
 // send hands the current job to the workers and the committer, as soon as there is room for its weight.
@@ -326,13 +327,13 @@ func (l *Loader) commitAll() {
 		}
 		if len(l.batch.events)+len(l.batch.dead) >= l.opt.BatchEvents || l.batch.bytes >= l.opt.BatchBytes ||
 			l.batch.weight >= batchWeight {
-			if l.failed = l.commit(); l.failed != nil {
+			if l.failed = l.commit(false); l.failed != nil {
 				return
 			}
 		}
 	}
 	if l.ctx.Err() == nil {
-		l.failed = l.commit()
+		l.failed = l.commit(true)
 	}
 }
 
@@ -363,51 +364,82 @@ func (l *Loader) note(j *job) {
 	}
 }
 
-// commitPlaces is how many days of streams one commit writes to. A store that keeps each by itself takes memory for each:
+// commitDays is how many days of streams one commit writes to. A store that keeps each by itself takes memory for each:
 // DuckDB 3 MB, so that records of 130 days in one commit took all of it.
-const commitPlaces = 48
+const commitDays = 48
 
-// commit writes the batch: in one commit, unless its events are of very many days.
-func (l *Loader) commit() error {
+// wholeDay is from how many events of one day of a stream on a commit pays: DuckDB packs them at once then. Fewer go
+// through its log as they are, and are packed again when the day grows.
+const wholeDay = 8192
+
+// commit writes the batch: in one commit, unless its events are of very many days. Without all, those of days of which
+// there are few wait for the next batch, as long as the others are at least half of this one.
+func (l *Loader) commit(all bool) error {
+	days := byDay(l.batch.events)
+	var wait batch
+	if ripe, few := ripe(days); !all && len(few) > 0 && 2*sizeOf(ripe) >= len(l.batch.events) {
+		days = ripe
+		wait.events = slices.Concat(few...)
+		share := float64(len(wait.events)) / float64(len(l.batch.events))
+		wait.bytes, wait.weight = int(float64(l.batch.bytes)*share), int64(float64(l.batch.weight)*share)
+	}
 	dead := l.batch.dead
-	for _, events := range apart(l.batch.events) {
-		if err := l.apply(store.Change{Events: events, Records: dead}); err != nil {
+	for len(days) > 0 {
+		n := min(len(days), commitDays)
+		if err := l.apply(store.Change{Events: slices.Concat(days[:n]...), Records: dead}); err != nil {
 			return err
 		}
-		dead = nil
+		days, dead = days[n:], nil
 	}
 	if len(dead) > 0 {
 		if err := l.apply(store.Change{Records: dead}); err != nil {
 			return err
 		}
 	}
-	l.batch = batch{}
+	l.batch = wait
 	return nil
 }
 
-// apart parts events so that each part is of at most commitPlaces days of streams. Events of one day stay together, in
-// order: which of two is the duplicate does not change.
-func apart(events []*event.Event) [][]*event.Event {
+// byDay parts events by stream and day, in the order in which these come. Events of one day stay together, in order:
+// which of two is the duplicate does not change.
+func byDay(events []*event.Event) [][]*event.Event {
 	type place struct {
 		stream string
 		day    store.Day
 	}
 	number := map[place]int{}
-	var parts [][]*event.Event
+	var days [][]*event.Event
 	for _, e := range events {
 		at, _ := happened(e)
 		p := place{e.Stream, store.DayOf(at)}
 		n, known := number[p]
 		if !known {
-			n = len(number)
+			n = len(days)
 			number[p] = n
+			days = append(days, nil)
 		}
-		if n/commitPlaces == len(parts) {
-			parts = append(parts, nil)
-		}
-		parts[n/commitPlaces] = append(parts[n/commitPlaces], e)
+		days[n] = append(days[n], e)
 	}
-	return parts
+	return days
+}
+
+// ripe parts days into those with enough events for a commit and the others.
+func ripe(days [][]*event.Event) (ripe, few [][]*event.Event) {
+	for _, d := range days {
+		if len(d) >= wholeDay {
+			ripe = append(ripe, d)
+		} else {
+			few = append(few, d)
+		}
+	}
+	return ripe, few
+}
+
+func sizeOf(days [][]*event.Event) (n int) {
+	for _, d := range days {
+		n += len(d)
+	}
+	return n
 }
 
 func (l *Loader) apply(c store.Change) error {

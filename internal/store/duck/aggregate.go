@@ -233,7 +233,7 @@ func readKind(kind event.Kind, v *vector, i int) event.Value {
 	case event.KindTime:
 		return event.Millis(at[int64](v, i))
 	case event.KindIP:
-		return event.IP(addressFrom(at[hugeint](v, i)))
+		return event.IP(addressFrom(v.bytes(i)))
 	}
 	return event.Null()
 }

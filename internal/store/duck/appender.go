@@ -22,13 +22,14 @@ var (
 	typeText    = columnType{base: bindings.TypeVarchar}
 	typeBigint  = columnType{base: bindings.TypeBigInt}
 	typeUbigint = columnType{base: bindings.TypeUBigInt}
+	typeUint    = columnType{base: bindings.TypeUInteger}
 	typeInteger = columnType{base: bindings.TypeInteger}
 	typeHuge    = columnType{base: bindings.TypeUHugeInt}
 )
 
 func (t columnType) sql() string {
 	name := map[bindings.Type]string{bindings.TypeBlob: "BLOB", bindings.TypeVarchar: "VARCHAR",
-		bindings.TypeBigInt: "BIGINT", bindings.TypeUBigInt: "UBIGINT", bindings.TypeInteger: "INTEGER",
+		bindings.TypeBigInt: "BIGINT", bindings.TypeUBigInt: "UBIGINT", bindings.TypeUInteger: "UINTEGER", bindings.TypeInteger: "INTEGER",
 		bindings.TypeUHugeInt: "UHUGEINT", bindings.TypeDouble: "DOUBLE", bindings.TypeBoolean: "BOOLEAN"}[t.base]
 	if t.list {
 		name += "[]"
@@ -55,8 +56,7 @@ type writer struct {
 	vec   bindings.Vector
 	data  unsafe.Pointer
 	valid unsafe.Pointer
-	items []text    // the elements of a list of texts,
-	huge  []hugeint // or of addresses, until the chunk is handed over
+	items []text // the elements of a list, until the chunk is handed over
 }
 
 // appendTo opens an appender to a table of the catalog, whose columns have the types.
@@ -92,7 +92,7 @@ func (a *appender) begin() {
 		bindings.VectorEnsureValidityWritable(w.vec)
 		w.valid = bindings.VectorGetValidity(w.vec)
 		clear(unsafe.Slice((*uint64)(w.valid), chunkRows/64))
-		w.items, w.huge = w.items[:0], w.huge[:0]
+		w.items = w.items[:0]
 	}
 }
 
@@ -158,6 +158,7 @@ func put[T any](a *appender, col int, v T) {
 func (a *appender) int64(col int, v int64)     { put(a, col, v) }
 func (a *appender) uint64(col int, v uint64)   { put(a, col, v) }
 func (a *appender) int32(col int, v int32)     { put(a, col, v) }
+func (a *appender) uint32(col int, v uint32)   { put(a, col, v) }
 func (a *appender) float64(col int, v float64) { put(a, col, v) }
 func (a *appender) bool(col int, v bool)       { put(a, col, v) }
 func (a *appender) huge(col int, v hugeint)    { put(a, col, v) }
@@ -170,20 +171,15 @@ func (a *appender) bytes(col int, b []byte) {
 	a.text(col, unsafe.String(unsafe.SliceData(b), len(b)))
 }
 
-// listOf begins a list of n elements, which item or hugeItem adds.
+// listOf begins a list of n elements, which item adds.
 func (a *appender) listOf(col, n int) {
 	w := &a.cols[col]
-	put(a, col, listEntry{offset: uint64(len(w.items) + len(w.huge)), length: uint64(n)})
+	put(a, col, listEntry{offset: uint64(len(w.items)), length: uint64(n)})
 }
 
 func (a *appender) item(col int, s string) {
 	w := &a.cols[col]
 	w.items = append(w.items, a.arena.text(s))
-}
-
-func (a *appender) hugeItem(col int, v hugeint) {
-	w := &a.cols[col]
-	w.huge = append(w.huge, v)
 }
 
 // writeItems writes the elements of the lists to the child vector, and empties the entries of NULL lists, which DuckDB
@@ -195,7 +191,7 @@ func (w *writer) writeItems(rows int) {
 			*(*listEntry)(unsafe.Add(w.data, i*int(unsafe.Sizeof(listEntry{})))) = listEntry{}
 		}
 	}
-	n := len(w.items) + len(w.huge)
+	n := len(w.items)
 	bindings.ListVectorReserve(w.vec, bindings.IdxT(n))
 	bindings.ListVectorSetSize(w.vec, bindings.IdxT(n))
 	if n == 0 {
@@ -203,7 +199,6 @@ func (w *writer) writeItems(rows int) {
 	}
 	data := bindings.VectorGetData(bindings.ListVectorGetChild(w.vec))
 	copy(unsafe.Slice((*text)(data), n), w.items)
-	copy(unsafe.Slice((*hugeint)(data), n), w.huge)
 }
 
 // arena holds the bytes of the texts of one chunk in blocks that do not move.

@@ -27,6 +27,7 @@ type column struct {
 	Path string     `json:"path"`
 	Type event.Type `json:"type"`
 	List bool       `json:"list,omitempty"`
+	Long bool       `json:"long,omitempty"` // texts that hardly come twice, and are alike: packed as rest and the source are
 }
 
 // storage is the DuckDB type of the column.
@@ -39,8 +40,8 @@ func (c column) storage() columnType {
 		t.base = bindings.TypeDouble
 	case event.Boolean:
 		t.base = bindings.TypeBoolean
-	case event.IPType:
-		t.base = bindings.TypeUHugeInt
+	case event.IPType: // 16 bytes: as numbers, which DuckDB keeps in no dictionary, they took ten times the room
+		t.base = bindings.TypeBlob
 	}
 	return t
 }
@@ -64,7 +65,7 @@ const (
 
 var fixedNames = [fixedColumns]string{"rest", "seq", "id", "hash", "sum", "source", "object", "off", "delivered"}
 
-var fixedTypes = [fixedColumns]columnType{typeText, typeBigint, typeBlob, typeUbigint, typeHuge, typeBlob, typeBlob,
+var fixedTypes = [fixedColumns]columnType{typeText, typeBigint, typeBlob, typeUint, typeUbigint, typeBlob, typeBlob,
 	typeBigint, typeBigint}
 
 // layout is the columns of one generation of a stream, sorted by path. It never changes.
@@ -73,14 +74,26 @@ type layout struct {
 	generation int32
 	columns    []column
 	byPath     map[string]int
+	ownID      int // the column of event.id, -1: none
 }
 
 func newLayout(stream, generation int32, columns []column) *layout {
-	l := &layout{stream: stream, generation: generation, columns: columns, byPath: make(map[string]int, len(columns))}
+	l := &layout{stream: stream, generation: generation, columns: columns, byPath: make(map[string]int, len(columns)), ownID: -1}
 	for i, c := range columns {
 		l.byPath[c.Path] = i
+		if c.Path == "event.id" && c.isText() && !c.List {
+			l.ownID = i
+		}
 	}
 	return l
+}
+
+// id is the ID of a row in SQL. Where event.id is the same, as it is for CloudTrail, it alone is stored.
+func (l *layout) id() string {
+	if l.ownID < 0 {
+		return fixed(colID)
+	}
+	return "coalesce(" + fixed(colID) + ", encode(" + l.name(l.ownID) + "))"
 }
 
 // name is the name of column i in tables.
@@ -113,7 +126,7 @@ func (l *layout) create(table string) string {
 			name = fixed(i - len(l.columns))
 		}
 		b.WriteString(name + " " + t.sql())
-		if i == len(l.columns)+colSource || i == len(l.columns)+colRest {
+		if i == len(l.columns)+colSource || i == len(l.columns)+colRest || i < len(l.columns) && l.columns[i].Long {
 			b.WriteString(" USING COMPRESSION zstd")
 		}
 	}
@@ -156,7 +169,9 @@ func wanted(stream string, types func(string) (event.Type, bool), lists map[stri
 	columns := make([]column, 0, len(names))
 	for _, name := range names {
 		path, list := strings.CutSuffix(name, "[]")
+		path, long := strings.CutSuffix(path, "~")
 		c := column{Path: path, List: list || lists[path]}
+		c.Long = long && !c.List
 		if types != nil {
 			c.Type, _ = types(path)
 		}
@@ -166,8 +181,8 @@ func wanted(stream string, types func(string) (event.Type, bool), lists map[stri
 		case c.Type == event.ObjectType || c.Type == event.Nested || c.Type == event.GeoPoint || c.Type == event.Flattened:
 			continue
 		}
-		if base := c.storage().base; base != bindings.TypeVarchar && base != bindings.TypeUHugeInt {
-			c.List = false
+		if base := c.storage().base; base != bindings.TypeVarchar {
+			c.List, c.Long = c.List && base == bindings.TypeBlob, false
 		}
 		columns = append(columns, c)
 	}

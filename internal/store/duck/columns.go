@@ -1,12 +1,12 @@
 package duck
 
-// commonColumns are the paths that have a column of their own in every stream, [] where they hold lists: what the
+// commonColumns are the paths that have a column of their own in every stream, [] where they hold lists, ~ where they hold
+// long texts: what the
 // public AWS rules, their investigation guides and the views read, most of it by counting, and what nearly every
 // CloudTrail event carries.
 var commonColumns = []string{
 	"@timestamp",
 	"actor.entity.id[]",
-	"aws.cloudtrail.additional_eventdata",
 	"aws.cloudtrail.error_code",
 	"aws.cloudtrail.error_message",
 	"aws.cloudtrail.event_category",
@@ -16,8 +16,7 @@ var commonColumns = []string{
 	"aws.cloudtrail.read_only",
 	"aws.cloudtrail.recipient_account_id",
 	"aws.cloudtrail.request_id",
-	"aws.cloudtrail.request_parameters",
-	"aws.cloudtrail.response_elements",
+	"aws.cloudtrail.request_parameters~",
 	"aws.cloudtrail.session_credential_from_console",
 	"aws.cloudtrail.user_identity.access_key_id",
 	"aws.cloudtrail.user_identity.arn",

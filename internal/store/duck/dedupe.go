@@ -19,14 +19,14 @@ type docID struct {
 	id string
 }
 
-// sumOf is the first half of the SHA-256 of an event's source: two events with the same ID and sum are the same.
-func sumOf(source []byte) hugeint {
+// sumOf is the beginning of the SHA-256 of an event's source: two events with the same ID and sum are the same.
+func sumOf(source []byte) uint64 {
 	sum := sha256.Sum256(source)
-	return hugeint{lower: binary.LittleEndian.Uint64(sum[:8]), upper: binary.LittleEndian.Uint64(sum[8:16])}
+	return binary.LittleEndian.Uint64(sum[:8])
 }
 
-// hashOf is the hash by which the ID of an event is looked up; never 0.
-func hashOf(id string) uint64 { return max(xxh3.HashString(id), 1) }
+// hashOf is the hash by which the ID of an event is looked up; never 0. Few of those found are of another ID.
+func hashOf(id string) uint32 { return max(uint32(xxh3.HashString(id)), 1) }
 
 // incoming is an event of a change as it is looked up.
 type incoming struct {
@@ -41,7 +41,7 @@ func (s *Store) addEvents(ctx context.Context, w *conn, n *commit, c *store.Chan
 		return nil
 	}
 	in := make([]incoming, len(c.Events))
-	hashes := map[segmentKey][]uint64{}
+	hashes := map[segmentKey][]uint32{}
 	for i, e := range c.Events {
 		ms, ok := timeOf(e, "@timestamp")
 		if !ok || e.Stream == "" || e.ID == "" {
@@ -51,7 +51,7 @@ func (s *Store) addEvents(ctx context.Context, w *conn, n *commit, c *store.Chan
 		in[i] = incoming{stored{e: e, id: e.ID, hash: hashOf(e.ID), sum: sumOf(e.Source.Data), ms: ms}, key}
 		hashes[key] = append(hashes[key], in[i].hash)
 	}
-	known := map[docID]hugeint{}
+	known := map[docID]uint64{}
 	if err := s.lookUp(ctx, w, hashes, known); err != nil {
 		return err
 	}
@@ -70,9 +70,9 @@ func (s *Store) addEvents(ctx context.Context, w *conn, n *commit, c *store.Chan
 }
 
 // secondIDs returns the hashes of the conflict IDs of all events whose own ID is taken by one with another source.
-func (s *Store) secondIDs(in []incoming, known map[docID]hugeint) map[segmentKey][]uint64 {
-	second := map[segmentKey][]uint64{}
-	first := map[docID]hugeint{}
+func (s *Store) secondIDs(in []incoming, known map[docID]uint64) map[segmentKey][]uint32 {
+	second := map[segmentKey][]uint32{}
+	first := map[docID]uint64{}
 	for _, e := range in {
 		id := docID{e.key, e.id}
 		sum, taken := known[id]
@@ -94,7 +94,7 @@ func (s *Store) secondIDs(in []incoming, known map[docID]hugeint) map[segmentKey
 }
 
 // addEvent adds e to n, unless known has it.
-func (s *Store) addEvent(ctx context.Context, w *conn, n *commit, e incoming, known map[docID]hugeint) error {
+func (s *Store) addEvent(ctx context.Context, w *conn, n *commit, e incoming, known map[docID]uint64) error {
 	id, conflict := docID{e.key, e.id}, false
 	for {
 		sum, taken := known[id]
@@ -107,7 +107,7 @@ func (s *Store) addEvent(ctx context.Context, w *conn, n *commit, e incoming, kn
 		}
 		id.id = store.ConflictID(id.id, e.e.Source.Data)
 		if conflict { // somebody gave an event of theirs the conflict ID of another: that has not been looked up
-			if err := s.lookUp(ctx, w, map[segmentKey][]uint64{e.key: {hashOf(id.id)}}, known); err != nil {
+			if err := s.lookUp(ctx, w, map[segmentKey][]uint32{e.key: {hashOf(id.id)}}, known); err != nil {
 				return err
 			}
 		}
@@ -127,7 +127,7 @@ func (s *Store) addEvent(ctx context.Context, w *conn, n *commit, e incoming, kn
 const inlineHashes = 200
 
 // lookUp puts into known every stored document whose ID has one of the hashes, among those of the same stream and day.
-func (s *Store) lookUp(ctx context.Context, w *conn, hashes map[segmentKey][]uint64, known map[docID]hugeint) error {
+func (s *Store) lookUp(ctx context.Context, w *conn, hashes map[segmentKey][]uint32, known map[docID]uint64) error {
 	cat := s.catalog.Load()
 	var look []string
 	total := 0
@@ -151,14 +151,14 @@ func (s *Store) lookUp(ctx context.Context, w *conn, hashes map[segmentKey][]uin
 			if !staged {
 				set = strings.Trim(strings.Join(strings.Fields(fmt.Sprint(all)), ","), "[]")
 			}
-			look = append(look, fmt.Sprintf("SELECT %d::INTEGER, %d::INTEGER, id, sum FROM %s WHERE hash IN (%s)",
-				key.stream, key.day, g.table(), set))
+			look = append(look, fmt.Sprintf("SELECT %d::INTEGER, %d::INTEGER, %s, sum FROM %s WHERE hash IN (%s)",
+				key.stream, key.day, g.layout.id(), g.table(), set))
 		}
 	}
 	err := w.each(ctx, strings.Join(look, " UNION ALL "), func(cols []vector, rows int) error {
 		for i := range rows {
 			id := docID{segmentKey{cols[0].int32(i), store.Day(cols[1].int32(i))}, cols[2].str(i)}
-			known[id] = at[hugeint](&cols[3], i)
+			known[id] = at[uint64](&cols[3], i)
 		}
 		return nil
 	})
@@ -168,15 +168,15 @@ func (s *Store) lookUp(ctx context.Context, w *conn, hashes map[segmentKey][]uin
 	return err
 }
 
-func (s *Store) stageHashes(ctx context.Context, w *conn, hashes map[segmentKey][]uint64) error {
-	a, err := w.appendTo("temp", "stage_hash", []columnType{typeUbigint})
+func (s *Store) stageHashes(ctx context.Context, w *conn, hashes map[segmentKey][]uint32) error {
+	a, err := w.appendTo("temp", "stage_hash", []columnType{typeUint})
 	if err != nil {
 		return err
 	}
 	defer a.close()
 	for _, all := range hashes {
 		for _, h := range all {
-			a.uint64(0, h)
+			a.uint32(0, h)
 			if err := a.next(); err != nil {
 				return err
 			}

@@ -2,10 +2,13 @@ package duck_test
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"math"
 	"net/netip"
+	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -39,7 +42,15 @@ func types(path string) (event.Type, bool) {
 
 func open(t testing.TB) *duck.Store {
 	t.Helper()
-	db, err := duck.Open(context.Background(), filepath.Join(t.TempDir(), "events.tocsin"), duck.Options{Types: types})
+	db, _ := openAt(t)
+	return db
+}
+
+// openAt also returns the path of the store's file.
+func openAt(t testing.TB) (*duck.Store, string) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "events.tocsin")
+	db, err := duck.Open(context.Background(), path, duck.Options{Types: types})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,7 +59,7 @@ func open(t testing.TB) *duck.Store {
 			t.Error(err)
 		}
 	})
-	return db
+	return db, path
 }
 
 // paths are columns, paths above and below them, and others.
@@ -115,8 +126,69 @@ func document(i int) *rapid.Generator[*event.Event] {
 		at := rapid.SampledFrom([]event.Value{event.String("2024-03-01T12:00:00.000Z"), event.String("2024-03-01T12:00:00Z"),
 			event.Int(1709294400123), event.Millis(1709294400000), event.String("2024-03-02")}).Draw(t, "@timestamp")
 		e.Set("@timestamp", at)
+		if rapid.Bool().Draw(t, "own ID") {
+			e.Set("event.id", event.String(e.ID))
+		}
+		e.Source.Data = source(e).Draw(t, "source")
 		return e
 	})
+}
+
+// source draws the bytes of a record that says what e holds, among others.
+func source(e *event.Event) *rapid.Generator[[]byte] {
+	pieces := []string{`"`, `""`, `\"`, ",", ":", "\xff", "\xff\x00", "\xff\x01", "\xff\x85", "İ", `{"key":`, "long enough", `"`}
+	for _, f := range e.Fields() {
+		if f.Value.Kind() == event.KindString {
+			pieces = append(pieces, f.Value.Str(), `"`+f.Value.Str()+`"`, `"x`+f.Value.Str()+`"`)
+		} else {
+			pieces = append(pieces, string(f.Value.AppendJSON(nil)))
+		}
+	}
+	return rapid.Map(rapid.SliceOfN(rapid.SampledFrom(pieces), 0, 12), func(some []string) []byte {
+		return []byte(strings.Join(some, ""))
+	})
+}
+
+// TestSourceIsCut holds that a record whose values stand in columns and in rest takes little besides.
+func TestSourceIsCut(t *testing.T) {
+	size := func(told bool) int64 {
+		db, path := openAt(t)
+		var events []*event.Event
+		for i := range 2_000 {
+			text, other := func(k int) string { return fmt.Sprintf("%x", sha256.Sum256(fmt.Append(nil, k, i))) }, 0
+			if !told {
+				other = 1_000
+			}
+			e := &event.Event{ID: fmt.Sprint("e", i), Stream: "logs"}
+			e.Set("@timestamp", event.String("2024-03-01T12:00:00.000Z"))
+			e.Set("user.name", event.String(text(1)))
+			e.Set("a.tree", event.Object(event.Member{Key: "key", Value: event.String(text(2))}))
+			e.Source.Data = fmt.Appendf(nil, `{"name":%q,"arguments":{"key":%q},"other":%q}`, text(1+other), text(2+other), text(3))
+			events = append(events, e)
+		}
+		if err := db.Apply(context.Background(), &store.Change{At: time.UnixMilli(1), Events: events}); err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range query(t, db, plan.Scan{}) {
+			var i int
+			fmt.Sscanf(e.ID, "e%d", &i)
+			if got, want := string(e.Source.Data), string(events[i].Source.Data); got != want {
+				t.Fatalf("the source of %s came back as %s, not %s", e.ID, got, want)
+			}
+		}
+		if err := db.Close(); err != nil {
+			t.Fatal(err)
+		}
+		info, err := os.Stat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return info.Size()
+	}
+	// Each of the two texts takes 32 bytes an event at least, were it stored once more.
+	if cut, whole := size(true), size(false); whole-cut < 2_000*2*32 {
+		t.Errorf("the store takes %d bytes with values that are known, and %d with others", cut, whole)
+	}
 }
 
 // TestDocuments holds that what is stored comes back field by field, whatever its form.

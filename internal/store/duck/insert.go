@@ -14,8 +14,8 @@ import (
 type stored struct {
 	e    *event.Event
 	id   string
-	hash uint64 // 0 for alerts, which are known elsewhere
-	sum  hugeint
+	hash uint32 // 0 for alerts, which are known elsewhere
+	sum  uint64
 	ms   int64 // of @timestamp
 }
 
@@ -27,7 +27,8 @@ type rowWriter struct {
 	live   string  // the event.ingested of events, or ""
 	landed []int64 // of the last row: every value of its event.ingested, or its @timestamp where it has none
 	rest   []event.Field
-	buf    []byte
+	buf    []byte // the row's rest, then its source
+	ends   []int  // where the values of rest begin and end in buf
 	path   []byte
 	vals   []event.Value
 	kin    map[string]kin // by the path of a field in rest
@@ -35,6 +36,7 @@ type rowWriter struct {
 	multi  []int  // by column, the rows with several values in a column of single ones
 	text   []bool // by column, whether it holds texts,
 	noted  []bool // and whether its path has been noted
+	cut    cutter
 }
 
 func newRowWriter(c *conn, seg *segment, notes *pathNotes, live string) (*rowWriter, error) {
@@ -55,6 +57,7 @@ func newRowWriter(c *conn, seg *segment, notes *pathNotes, live string) (*rowWri
 func (w *rowWriter) write(s stored, seq uint64) error {
 	cols, i := w.seg.layout.columns, 0
 	w.rest = w.rest[:0]
+	w.cut.begin()
 	ingested, live := event.Value{}, w.live != "" && s.hash != 0
 	for _, f := range s.e.Fields() {
 		if f.Path == plan.Ingested {
@@ -81,18 +84,23 @@ func (w *rowWriter) write(s stored, seq uint64) error {
 		}
 	}
 	n := len(cols)
+	w.buf, w.ends = w.buf[:0], w.ends[:0]
 	if len(w.rest) > 0 {
-		w.buf = appendRest(w.buf[:0], w.rest)
+		w.buf, w.ends = appendRest(w.buf, w.rest, w.ends)
 		w.app.bytes(n+colRest, w.buf)
 	}
 	w.app.uint64(n+colSeq, seq)
-	w.app.text(n+colID, s.id)
+	if !w.isOwnID(s.id) {
+		w.app.text(n+colID, s.id)
+	}
 	if s.hash != 0 {
-		w.app.uint64(n+colHash, s.hash)
-		w.app.huge(n+colSum, s.sum)
+		w.app.uint32(n+colHash, s.hash)
+		w.app.uint64(n+colSum, s.sum)
 	}
 	if src := s.e.Source; src.Data != nil {
-		w.app.bytes(n+colSource, src.Data)
+		rest := len(w.buf)
+		w.buf = w.cut.cut(w.buf, src.Data, w.ends)
+		w.app.bytes(n+colSource, w.buf[rest:])
 	}
 	if src := s.e.Source; src.Object != "" {
 		w.app.text(n+colObject, src.Object)
@@ -132,6 +140,12 @@ func (w *rowWriter) ingested(s stored, v event.Value) {
 	if len(w.landed) == 0 {
 		w.landed = append(w.landed, s.ms)
 	}
+}
+
+// isOwnID reports whether the row's event.id stands in its column and is id.
+func (w *rowWriter) isOwnID(id string) bool {
+	at := w.seg.layout.ownID
+	return at >= 0 && w.cut.held(at) == id && id != ""
 }
 
 // other puts a field that has no column into rest.
@@ -238,6 +252,7 @@ func (w *rowWriter) storeText(i int, c *column, v event.Value) bool {
 		fits, ascii := plainText(v.Str())
 		if fits {
 			w.app.text(i, v.Str())
+			w.cut.add(i, v.Str())
 			if !ascii {
 				w.seg.wide.set(i)
 			}
@@ -362,21 +377,16 @@ func (w *rowWriter) put(i int, c *column, v event.Value) {
 	case c.Type == event.Boolean:
 		w.app.bool(i, v.Bool())
 	case c.List:
-		w.app.hugeItem(i, addressOf(v))
+		w.app.item(i, addressOf(v))
 	default:
-		w.app.huge(i, addressOf(v))
+		w.app.text(i, addressOf(v))
 	}
 }
 
-// addressOf returns an address as the number that the columns of addresses hold.
-func addressOf(v event.Value) hugeint {
+// addressOf returns an address as the columns of addresses hold it: its 16 bytes, which compare as addresses do.
+func addressOf(v event.Value) string {
 	b := v.Addr().As16()
-	var h hugeint
-	for i := range 8 {
-		h.upper = h.upper<<8 | uint64(b[i])
-		h.lower = h.lower<<8 | uint64(b[8+i])
-	}
-	return h
+	return string(b[:])
 }
 
 // timeOf returns the instant that stands at path, in milliseconds.

@@ -1,8 +1,6 @@
 package duck
 
 import (
-	"bytes"
-	"encoding/binary"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -37,9 +35,11 @@ func (v *segmentScan) event(cols []vector, i int) (*event.Event, error) {
 		}
 		next++
 	}
+	rest := ""
 	if v.rest {
 		if !cols[next].null(i) {
-			err := readRest(cols[next].str(i), v.wants, func(path string, value event.Value) {
+			rest = cols[next].str(i)
+			err := readRest(rest, v.wants, func(path string, value event.Value) {
 				r.rest = append(r.rest, event.Field{Path: path, Value: value})
 			})
 			if err != nil {
@@ -50,7 +50,11 @@ func (v *segmentScan) event(cols []vector, i int) (*event.Event, error) {
 	}
 	e.SetAll(r.merge())
 	if v.source {
-		e.Source.Data = bytes.Clone(cols[next].bytes(i))
+		if !cols[next].null(i) {
+			if e.Source.Data = mend(cols[next].bytes(i), cols[1:1+len(v.columns)], i, rest); e.Source.Data == nil {
+				return nil, fmt.Errorf("read event %q of %s: %w", e.ID, v.stream, errRest)
+			}
+		}
 		e.Source.Object = cols[next+1].str(i)
 		e.Source.Offset = cols[next+2].int64(i)
 		if !cols[next+3].null(i) {
@@ -131,7 +135,7 @@ func (r *reader) readOne(c *column, k int, v *vector, i int) event.Value {
 	case event.Date:
 		return c.given(event.Millis(at[int64](v, i)))
 	case event.IPType:
-		return c.given(event.IP(addressFrom(at[hugeint](v, i))))
+		return c.given(event.IP(addressFrom(v.bytes(i))))
 	}
 	return event.String(r.text(k, v.bytes(i)))
 }
@@ -152,10 +156,8 @@ func (r *reader) text(k int, b []byte) string {
 	return s
 }
 
-// addressFrom is the address that addressOf made h of.
-func addressFrom(h hugeint) netip.Addr {
-	var b [16]byte
-	binary.BigEndian.PutUint64(b[:8], h.upper)
-	binary.BigEndian.PutUint64(b[8:], h.lower)
-	return netip.AddrFrom16(b)
+// addressFrom is the address that addressOf made b of.
+func addressFrom(b []byte) netip.Addr {
+	a, _ := netip.AddrFromSlice(b)
+	return a
 }

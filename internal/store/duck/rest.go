@@ -22,8 +22,9 @@ const (
 	tagFloat  = "\\u0000F" // a number that is no JSON number, by its literal
 )
 
-// appendRest appends the fields, which are sorted by path, as one object.
-func appendRest(dst []byte, fields []event.Field) []byte {
+// appendRest appends the fields, which are sorted by path, as one object, and to ends where the value of each begins and
+// ends in dst.
+func appendRest(dst []byte, fields []event.Field, ends []int) ([]byte, []int) {
 	dst = append(dst, '{')
 	for i, f := range fields {
 		if i > 0 {
@@ -31,9 +32,34 @@ func appendRest(dst []byte, fields []event.Field) []byte {
 		}
 		dst = appendKey(dst, f.Path)
 		dst = append(dst, ':')
+		ends = append(ends, len(dst))
 		dst = appendValue(dst, f.Value)
+		ends = append(ends, len(dst))
 	}
-	return append(dst, '}')
+	return append(dst, '}'), ends
+}
+
+// restField returns the value of the k-th field of s as it stands there; false where there is none.
+func restField(s string, k int) (string, bool) {
+	r := &restReader{s: s}
+	if !r.take('{') {
+		return "", false
+	}
+	for ; ; k-- {
+		if _, _, err := r.key(); err != nil || !r.take(':') {
+			return "", false
+		}
+		from := r.i
+		if err := r.skip(); err != nil {
+			return "", false
+		}
+		if k == 0 {
+			return s[from:r.i], true
+		}
+		if !r.take(',') {
+			return "", false
+		}
+	}
 }
 
 func appendKey(dst []byte, key string) []byte {

@@ -36,8 +36,8 @@ func (s *Store) DropSegments(ctx context.Context, before store.Day, streams []st
 			gone[g.id] = true
 			days[segmentKey{g.stream, g.day}] = true
 			if cat.streams[g.stream] == store.AlertStream {
-				sql = append(sql, "DELETE FROM alert_state WHERE alert IN (SELECT id FROM "+g.table()+")",
-					"DELETE FROM alert WHERE id IN (SELECT id FROM "+g.table()+")")
+				sql = append(sql, "DELETE FROM alert_state WHERE alert IN (SELECT "+g.layout.id()+" FROM "+g.table()+")",
+					"DELETE FROM alert WHERE id IN (SELECT "+g.layout.id()+" FROM "+g.table()+")")
 			}
 			sql = append(sql, "DROP TABLE "+g.table(), fmt.Sprintf("DELETE FROM segment WHERE id = %d", g.id))
 		}

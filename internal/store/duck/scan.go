@@ -188,9 +188,9 @@ func newSegmentScan(q *query, g *segment, stream string) *segmentScan {
 // and first, if it is not "", before them.
 func (v *segmentScan) sql(at store.Snapshot, first, also string) string {
 	l := v.seg.layout
-	names := []string{"id"}
+	names := []string{l.id()}
 	if first != "" {
-		names = []string{first, "id"}
+		names = []string{first, l.id()}
 	}
 	for _, i := range v.columns {
 		names = append(names, l.name(i))
@@ -204,7 +204,7 @@ func (v *segmentScan) sql(at store.Snapshot, first, also string) string {
 	from := v.seg.table()
 	if v.states {
 		names = append(names, "st.paths", "st.vals")
-		from += " LEFT JOIN (SELECT alert, list(path) AS paths, list(val) AS vals FROM alert_state GROUP BY alert) st ON st.alert = id"
+		from += " LEFT JOIN (SELECT alert, list(path) AS paths, list(val) AS vals FROM alert_state GROUP BY alert) st ON st.alert = " + l.id()
 	}
 	where := v.filter(at)
 	if also != "" {

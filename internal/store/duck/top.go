@@ -111,7 +111,7 @@ func (r *top) look() error {
 	}
 	var parts []string
 	for i, v := range r.scans {
-		columns := []string{fmt.Sprintf("%d AS s", i), fmt.Sprintf("%d AS o", r.ranks[i]), "rowid AS r", "id"}
+		columns := []string{fmt.Sprintf("%d AS s", i), fmt.Sprintf("%d AS o", r.ranks[i]), "rowid AS r", v.seg.layout.id() + " AS id"}
 		for j, key := range r.keys[i] {
 			columns = append(columns, fmt.Sprintf("%s AS k%d", key, j))
 		}

@@ -100,7 +100,7 @@ func literalOf(v event.Value) (scalar, bool) {
 		s.sql = double(f)
 		return s, !math.IsNaN(f) && !math.IsInf(f, 0)
 	case event.KindIP:
-		s.sql = hugeLiteral(addressOf(v))
+		s.sql = blob(addressOf(v))
 	default:
 		return s, false
 	}

@@ -253,7 +253,7 @@ func literal(t event.Type, v event.Value) (string, bool) {
 	case t == event.Boolean && v.Kind() == event.KindBool:
 		return strconv.FormatBool(v.Bool()), true
 	case t == event.IPType && v.Kind() == event.KindIP:
-		return hugeLiteral(addressOf(v)), true
+		return blob(addressOf(v)), true
 	}
 	return "", false
 }
