@@ -198,7 +198,7 @@ func (p *Program) sightings(cond expr.Cond) sighting.Program {
 // Candidates is the plan of every event within span that can match in a window, oldest first, with what Run reads of
 // them: what a replay fetches once. Running over these events alone gives the same as running over all.
 func (p *Program) Candidates(span window.Span) plan.Node {
-	node := p.oldestFirst(p.candidates(span))
+	node := p.ordered(p.candidates(span), p.Time)
 	if len(p.fields) == 0 {
 		return node // most of them will be alerts
 	}
@@ -222,9 +222,9 @@ func (p *Program) cond(now time.Time) (expr.Cond, error) {
 	return p.lower(now)
 }
 
-// oldestFirst orders by the rule's time, then by when events happened: many are ingested at one instant.
-func (p *Program) oldestFirst(cond expr.Cond) plan.Node {
-	keys := []plan.SortKey{{Value: p.Time.Value()}}
+// ordered orders by times, then by when events happened: many are ingested at one instant.
+func (p *Program) ordered(cond expr.Cond, times plan.TimeField) plan.Node {
+	keys := []plan.SortKey{{Value: times.Value()}}
 	if p.Time.Primary != plan.Timestamp {
 		keys = append(keys, plan.SortKey{Value: plan.TimeField{Primary: plan.Timestamp}.Value()})
 	}
@@ -239,13 +239,19 @@ func (p *Program) narrowed(n plan.Node) plan.Node {
 	return plan.Project{Paths: p.reads, In: n}
 }
 
-// matches is the plan of the events in [from, to] that match in the run at now, oldest first and whole.
+// matches is the plan of the events in [from, to] that match in the run at now, whole, in the order in which the rule type
+// alerts on them (rule-execution.md §1.5): a new-terms rule takes an event's time as it cuts windows, another rule the
+// override alone, so that events without it come last.
 func (p *Program) matches(now, from, to time.Time) (plan.Node, error) {
 	cond, err := p.cond(now)
 	if err != nil {
 		return nil, fmt.Errorf("read the query at %s: %w", event.FormatTime(now), err)
 	}
-	return p.oldestFirst(expr.All(p.Time.Within(from, to), cond)), nil
+	times := p.Time
+	if len(p.fields) == 0 {
+		times.Fallback = ""
+	}
+	return p.ordered(expr.All(p.Time.Within(from, to), cond), times), nil
 }
 
 // OnAlerts reports whether the rule reads alerts.

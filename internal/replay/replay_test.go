@@ -123,6 +123,38 @@ func latest(t *testing.T, db store.Store) store.Snapshot {
 	return at
 }
 
+// Any field can be the one that windows are cut on; what lands in windows that ran is found by it, too.
+func TestAnyTimestampOverride(t *testing.T) {
+	created := func(id, when, created, user string) *event.Event {
+		e := happened(id, at(t, when), user, "login")
+		if created != "" {
+			e.Set("event.created", event.String(event.FormatTime(at(t, created))))
+		}
+		return e
+	}
+	db, now := mem.New(nil), clock()
+	rules := []*detect.Program{
+		program(t, "with", "type='query'\nquery='event.action: login'\nfrom='now-5m'\ntimestamp_override='event.created'"),
+		program(t, "alone", "type='query'\nquery='event.action: login'\nfrom='now-5m'\ntimestamp_override='event.created'\ntimestamp_override_fallback_disabled=true"),
+	}
+	f := func(with, alone []string, events ...*event.Event) {
+		t.Helper()
+		load(t, db, now, events...)
+		report := run(t, db, now, replay.Options{}, rules...)
+		got := map[string][]string{"with": {}, "alone": {}}
+		for _, a := range report.Alerts {
+			name := a.Text("kibana.alert.rule.name")
+			got[name] = append(got[name], said([]*event.Event{a})...)
+		}
+		if diff := cmp.Diff(map[string][]string{"with": with, "alone": alone}, got); diff != "" {
+			t.Errorf("alerts (-want +got):\n%s", diff)
+		}
+	}
+	f([]string{"09T10:05 ann", "09T12:05 eve"}, []string{"09T12:05 eve"}, created("1", "9 10:01", "", "ann"), created("2", "9 10:02", "9 12:03", "eve"))
+	f([]string{"09T10:05 bob", "09T11:05 zoe"}, []string{"09T11:05 zoe"}, created("3", "9 10:03", "", "bob"), created("4", "9 10:03", "9 11:04", "zoe"))
+	f([]string{}, []string{})
+}
+
 // Windows are cut where the options say: what came before is history alone.
 func TestCut(t *testing.T) {
 	p := program(t, "new-user", newUser)
