@@ -21,7 +21,7 @@ type scanCommand struct {
 	Stream  string   `placeholder:"NAME" help:"Where ECS documents land that name no index and no data_stream (logs-generic-default)."`
 	Profile string   `enum:"integration,filebeat" default:"integration" help:"Field layout of CloudTrail: ${enum}."`
 	Geo     string   `placeholder:"DIR" help:"Add places and networks from the *.mmdb files in this folder."`
-	All     bool     `help:"Print alerts with little history one by one, too."`
+	All     bool     `help:"Print alerts with little history and building blocks one by one, too."`
 	JSON    bool     `name:"json" help:"Print alert documents, one a line, and nothing else."`
 	Report  string   `placeholder:"FILE" help:"Write the account of the scan to this file, as JSON."`
 }
@@ -215,28 +215,35 @@ func (s *scan) print() error {
 
 // table prints the alerts for a person.
 func (s *scan) table(out *results) {
-	shown, folded := s.fold(byTime(s.result.Alerts))
+	shown, blocks, folded := s.fold(byTime(s.result.Alerts))
 	alertTable(out, shown, out.screen)
 	if len(shown) > 0 {
 		fmt.Fprintln(out)
 	}
-	if len(folded) == 0 {
-		return
+	if len(blocks) > 0 {
+		fmt.Fprintf(out, "%s, material for other rules (--all shows them)\n\n", counted(int64(len(blocks)), "building block"))
 	}
-	fmt.Fprintf(out, "%s with little history: data starts %s (--all shows them)\n\n",
-		counted(int64(len(folded)), "first sighting"), clock(s.data.From))
+	if len(folded) > 0 {
+		fmt.Fprintf(out, "%s with little history: data starts %s (--all shows them)\n\n",
+			counted(int64(len(folded)), "first sighting"), clock(s.data.From))
+	}
 }
 
-// fold parts the alerts into those that are shown one by one and those of which less than half of the history is covered
-// by data: at the beginning of all data everything is new.
-func (s *scan) fold(alerts []*event.Event) (shown, folded []*event.Event) {
+// fold parts the alerts into those that are shown one by one, those of building-block rules, and the others of which less
+// than half of the history is covered by data: at the beginning of all data everything is new.
+func (s *scan) fold(alerts []*event.Event) (shown, blocks, folded []*event.Event) {
 	for _, a := range alerts {
 		covered, ok := event.Coerce(event.Double, a.Get("tocsin.alert.history.covered"))
-		if ok && covered.Float() < 0.5 && !s.All {
+		switch {
+		case s.All:
+			shown = append(shown, a)
+		case a.Text("kibana.alert.building_block_type") != "":
+			blocks = append(blocks, a)
+		case ok && covered.Float() < 0.5:
 			folded = append(folded, a)
-		} else {
+		default:
 			shown = append(shown, a)
 		}
 	}
-	return shown, folded
+	return shown, blocks, folded
 }
