@@ -229,6 +229,21 @@ func TestPendingOfChangedRule(t *testing.T) {
 	}
 }
 
+// What a rule left out is not released by one that means something else.
+func TestReleaseByAnotherRule(t *testing.T) {
+	db, now := mem.New(nil), clock()
+	load(t, db, now, crowd(t)...)
+	run(t, db, now, replay.Options{}, program(t, "capped", atMostTwo))
+	list := released(t, db)
+	list[0].Program = program(t, "capped", strings.Replace(atMostTwo, "login'", "login and not user.name: cid'", 1))
+	report, err := replay.Release(ctx, db, list, replay.Options{Clock: now})
+	if err != nil || !errors.Is(report.Rules[0].Err, replay.ErrChanged) || len(report.Alerts) > 0 || report.Rules[0].Pending != 3 {
+		t.Errorf("%v, %+v", err, report)
+	}
+	release(t, db, now)
+	nothingPending(t, db)
+}
+
 // A window of any size is released with bounded commits, and is read no more often than that takes.
 func TestReleaseOfLargeWindow(t *testing.T) {
 	f := func(kind string, n int) {

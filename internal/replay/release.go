@@ -3,6 +3,7 @@ package replay
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -74,7 +75,12 @@ type Released struct {
 	Program *detect.Program
 }
 
-// Release makes the alerts that are pending, all of them, and runs no other window. It reports like Run.
+// ErrChanged says that a rule does not mean what it meant when it left alerts out: its exceptions have changed, or a name with
+// a wildcard stands for other fields. The next replay of the rule runs its windows anew.
+var ErrChanged = errors.New("the rule does not mean what it meant when it left these alerts out (exceptions, fields that a wildcard stands for): scan with it again")
+
+// Release makes the alerts that are pending, all of them, and runs no other window. It reports like Run. Of a program that is
+// not the one that left the alerts out none is made (ErrChanged).
 func Release(ctx context.Context, db store.Store, list []Released, opt Options) (Report, error) {
 	work := make([]job, len(list))
 	for i, r := range list {

@@ -72,8 +72,12 @@ func (r *runner) all(ctx context.Context) error {
 	if err := r.open(ctx, streams, data); err != nil {
 		return err
 	}
-	if r.pendingID != "" {
+	switch r.pendingID {
+	case "":
+	case r.p.ID():
 		return r.release(ctx, true)
+	default:
+		return ErrChanged
 	}
 	if err := r.windows(ctx, data); err != nil {
 		return err
