@@ -49,10 +49,12 @@ func TestBars(t *testing.T) {
 	}
 	f(`end to end / bare copy: 0.4 true
 last hour, 10,000,000 / 1,000,000 events: 1.25 false
+last hour, query, 10,000,000 / 1,000,000 events: 1.1 true
 new terms, 90 / 1 days: 1.2 true
 peak memory: 1024 true
 bytes an event: 200 true`, bench.Result{EndToEnd: 40_000, BareCopy: 100_000, PeakMemory: 1 << 30, BytesPerEvent: 200,
-		RuleLastHour: map[int]float64{100_000: 1, 1_000_000: 4, 10_000_000: 5}, NewTerms: map[int]float64{1: 5, 15: 9, 90: 6}})
+		RuleLastHour: map[int]float64{100_000: 1, 1_000_000: 4, 10_000_000: 5}, NewTerms: map[int]float64{1: 5, 15: 9, 90: 6},
+		QueryLastHour: map[int]float64{1_000_000: 10, 10_000_000: 11}})
 	f(`end to end / bare copy: 0.39 false
 last hour, 200,000 / 100,000 events: 2 false
 peak memory: 1025 false

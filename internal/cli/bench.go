@@ -58,17 +58,27 @@ func (c benchCommand) Run(ctx context.Context, streams Streams) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	b := &benchmark{streams: streams, opt: benchOptions(c.Events), dir: dir,
+	b := &benchmark{streams: streams, progress: streams.newProgress(), opt: benchOptions(c.Events), dir: dir,
 		trail: filepath.Join(dir, "trail"), db: filepath.Join(dir, "bench.duckdb")}
-	if b.truth, err = demo.Write(b.trail, b.opt); err != nil {
-		return err
-	}
-	// The scan is first, so that nothing but it counts for the peak of memory.
-	for _, measure := range []func(context.Context) error{b.scan, b.bareCopy, b.size, b.limit, b.stages, b.rules} {
-		if err := measure(ctx); err != nil {
-			return err
+	defer b.progress.Close()
+	for _, step := range []struct {
+		name string
+		do   func(context.Context) error
+	}{
+		{"making files", b.generate},
+		{"scan", b.scan}, // before the others, so that nothing but it counts for the peak of memory
+		{"bare copy", b.bareCopy},
+		{"sizes", b.size},
+		{"limit", b.limit},
+		{"stages", b.stages},
+		{"rules", b.rules},
+	} {
+		b.progress.show(func() string { return "bench  " + step.name })
+		if err := step.do(ctx); err != nil {
+			return fmt.Errorf("bench, %s: %w", step.name, err)
 		}
 	}
+	b.progress.Close()
 	if err := b.print(); err != nil || report == nil {
 		return err
 	}
@@ -77,15 +87,15 @@ func (c benchCommand) Run(ctx context.Context, streams Streams) (err error) {
 
 // benchmark is one run of the command.
 type benchmark struct {
-	streams Streams
-	opt     demo.Options
-	dir     string // of everything
-	trail   string // the archive
-	db      string // what the scan stored
-	truth   demo.Truth
-	objects []object // in order of delivery; known after limit
-
-	alerts int // of the scan
+	streams  Streams
+	progress *progress
+	opt      demo.Options
+	dir      string // of everything
+	trail    string // the archive
+	db       string // what the scan stored
+	truth    demo.Truth
+	objects  []object // in order of delivery; known after size, how many records they hold after limit
+	alerts   int      // of the scan
 
 	result bench.Result
 	// The parts of what is printed, in this order.
@@ -104,14 +114,18 @@ func wrong(format string, args ...any) error {
 	return fmt.Errorf("%s: what was measured is not right", fmt.Sprintf(format, args...))
 }
 
+func (b *benchmark) generate(context.Context) (err error) {
+	b.truth, err = demo.Write(b.trail, b.opt)
+	return err
+}
+
 // scan measures a scan from the files to the alerts, in a store that is kept.
 func (b *benchmark) scan(ctx context.Context) error {
 	alone := bench.ResetPeakMemory()
 	s := &scan{
 		scanCommand: scanCommand{Paths: []string{b.trail}, DB: b.db, From: instant(b.truth.RulesFrom), Profile: "integration", Data: "cloudtrail"},
-		streams:     b.streams, progress: b.streams.newProgress(), began: b.streams.Now(),
+		streams:     b.streams, progress: b.progress, began: b.streams.Now(),
 	}
-	defer s.progress.Close()
 	var err error
 	if s.span, err = readSpan(s.From, ""); err != nil {
 		return err
@@ -122,7 +136,6 @@ func (b *benchmark) scan(ctx context.Context) error {
 		return err
 	}
 	end := b.streams.Now()
-	s.progress.Close()
 	if int(s.loaded.Stored) != b.truth.Events || int(s.loaded.Duplicates) != b.truth.Duplicates {
 		return wrong("%d events and %d duplicates, expected %d and %d", s.loaded.Stored, s.loaded.Duplicates,
 			b.truth.Events, b.truth.Duplicates)

@@ -116,7 +116,7 @@ func (b *benchmark) rules(ctx context.Context) (err error) {
 
 // reportRules adds the figures of cases, which come in the order of rules.
 func (b *benchmark) reportRules(sizes []*hour, days []int, cases []*ruleCase) error {
-	b.result.RuleLastHour, b.result.NewTerms = map[int]float64{}, map[int]float64{}
+	b.result.RuleLastHour, b.result.QueryLastHour, b.result.NewTerms = map[int]float64{}, map[int]float64{}, map[int]float64{}
 	parts := [][]*ruleCase{cases[:len(sizes)], cases[len(sizes) : 2*len(sizes)], cases[2*len(sizes):]}
 	for i, part := range parts {
 		for j, c := range part {
@@ -132,6 +132,8 @@ func (b *benchmark) reportRules(sizes []*hour, days []int, cases []*ruleCase) er
 			switch i {
 			case 0:
 				b.result.RuleLastHour[sizes[j].size] = took
+			case 1:
+				b.result.QueryLastHour[sizes[j].size] = took
 			case 2:
 				b.result.NewTerms[days[j]] = took
 			}
@@ -163,9 +165,7 @@ func (b *benchmark) loadNewest(ctx context.Context, path string, n int) (err err
 	if err != nil {
 		return err
 	}
-	progress := b.streams.newProgress()
-	defer progress.Close()
-	l := loading{db: db, choose: func([]byte) input { return is }, clock: clock, progress: progress}
+	l := loading{db: db, choose: func([]byte) input { return is }, clock: clock, progress: b.progress}
 	loaded, err := l.load(ctx, names, nil)
 	if err != nil {
 		return err
