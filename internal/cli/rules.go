@@ -10,6 +10,7 @@ import (
 	"github.com/tocsin-sec/tocsin/internal/detect"
 	"github.com/tocsin-sec/tocsin/internal/diag"
 	"github.com/tocsin-sec/tocsin/internal/event"
+	"github.com/tocsin-sec/tocsin/internal/exception"
 	"github.com/tocsin-sec/tocsin/internal/plan"
 	"github.com/tocsin-sec/tocsin/internal/rule"
 	"github.com/tocsin-sec/tocsin/rules"
@@ -20,6 +21,9 @@ type ruleset struct {
 	rules   []*rule.Rule
 	skipped []skippedRule
 	bad     bool // something is wrong with a rule; a rule of a kind that does not run yet is no such thing
+
+	exceptions *exception.Lists
+	told       map[string]bool // of exceptions: rules share them
 }
 
 // skippedRule is a rule that did not run.
@@ -45,12 +49,29 @@ func readRules(paths []string, tell io.Writer) ruleset {
 			out.bad = true
 		}
 	}
+	lists, problems := exception.Load(set)
+	out.exceptions = lists
+	out.tell(problems, tell)
 	run, cannot := rule.Runnable(set.Rules)
 	out.rules = run
 	for _, r := range cannot {
 		out.skip(r.RuleID, r.CannotRun)
 	}
 	return out
+}
+
+// tell tells what is to be said of exceptions, each once. One that is wrong hides nothing, and keeps no rule from running.
+func (s *ruleset) tell(problems diag.List, tell io.Writer) {
+	if s.told == nil {
+		s.told = map[string]bool{}
+	}
+	for _, d := range problems {
+		if text := d.Render(); !s.told[text] {
+			s.told[text] = true
+			fmt.Fprint(tell, text)
+		}
+	}
+	s.bad = s.bad || problems.Err() != nil
 }
 
 // byFile parts diagnostics by the file that they are about, in the order of their first.
@@ -104,11 +125,12 @@ func (s *ruleset) compile(fields plan.Resolver, tell io.Writer) []*detect.Progra
 	var programs []*detect.Program
 	kept := s.rules[:0]
 	for _, r := range s.rules {
-		p, err := detect.Compile(r, fields)
+		p, err := detect.CompileWith(r, fields, s.exceptions)
 		if err != nil {
 			s.fail(r, err, tell)
 			continue
 		}
+		s.tell(p.Warnings, tell)
 		kept = append(kept, r)
 		programs = append(programs, p)
 	}

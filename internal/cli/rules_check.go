@@ -8,10 +8,12 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/tocsin-sec/tocsin/internal/detect"
 	"github.com/tocsin-sec/tocsin/internal/diag"
 	"github.com/tocsin-sec/tocsin/internal/ecs"
+	"github.com/tocsin-sec/tocsin/internal/exception"
 	"github.com/tocsin-sec/tocsin/internal/lint"
 	"github.com/tocsin-sec/tocsin/internal/rule"
 )
@@ -53,10 +55,12 @@ type judged struct {
 	rule.Found
 	state    string
 	problems diag.List
+
+	exceptions bool // it is no rule, but a file with exceptions
 }
 
 // judge says of each rule in set whether it is right and whether it runs.
-func judge(set rule.Set) []judged {
+func judge(set rule.Set, lists *exception.Lists) []judged {
 	out := make([]judged, len(set.Found))
 	for i, f := range set.Found {
 		j := judged{Found: f, problems: f.Problems}
@@ -64,7 +68,7 @@ func judge(set rule.Set) []judged {
 		case f.Rule == nil || f.Problems.Err() != nil:
 			j.state = stateInvalid
 		default:
-			j.state, j.problems = judgeRule(f.Rule)
+			j.state, j.problems = judgeRule(f.Rule, lists)
 		}
 		out[i] = j
 	}
@@ -74,8 +78,22 @@ func judge(set rule.Set) []judged {
 // compiledKey is the key that a diagnostic of package detect is about.
 var compiledKey = map[string]string{detect.CodeNoTerms: "new_terms", detect.CodeNoWindow: "from"}
 
+// judgeExceptions says of each file with exceptions what is to be said of it at now; of those that are right, nothing.
+func judgeExceptions(lists *exception.Lists, problems diag.List, now time.Time) []judged {
+	problems = append(problems, lists.Check(fieldsOf(ecs.Integration, nil), now)...)
+	var out []judged
+	for _, file := range byFile(problems) {
+		j := judged{Found: rule.Found{File: file[0].File, Line: 1}, state: stateRuns, problems: file, exceptions: true}
+		if file.Err() != nil {
+			j.state = stateInvalid
+		}
+		out = append(out, j)
+	}
+	return out
+}
+
 // judgeRule says so of a rule that could be read.
-func judgeRule(r *rule.Rule) (state string, problems diag.List) {
+func judgeRule(r *rule.Rule, lists *exception.Lists) (state string, problems diag.List) {
 	resolver := fieldsOf(profileOf(r), nil)
 	problems = lint.Query(r, resolver)
 	places := r.Locator()
@@ -94,6 +112,8 @@ func judgeRule(r *rule.Rule) (state string, problems diag.List) {
 		on := *r
 		on.CannotRun = ""
 		_, err := detect.Compile(&on, resolver)
+		_, unlisted := lists.Of(r)
+		problems = append(problems, unlisted...)
 		for _, d := range diag.Of(err) {
 			if key := compiledKey[d.Code]; key != "" && d.Text == "" {
 				d.Span, d.Text = places.At(key)
@@ -121,7 +141,9 @@ func profileOf(r *rule.Rule) ecs.Profile {
 
 // Run reads the rules and tells what there is to say of them.
 func (c rulesCheckCommand) Run(ctx context.Context, streams Streams) error {
-	found := judge(rule.Load(c.Paths...))
+	set := rule.Load(c.Paths...)
+	lists, problems := exception.Load(set)
+	found := slices.Concat(judge(set, lists), judgeExceptions(lists, problems, streams.Now()))
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -179,6 +201,9 @@ func (j judged) write(w io.Writer) error {
 		Status   string    `json:"status"`
 		Problems []problem `json:"problems"`
 	}{File: j.File, Status: j.state, Problems: []problem{}}
+	if j.exceptions {
+		object.Type = "exceptions"
+	}
 	if r := j.Rule; r != nil {
 		object.RuleID, object.Name, object.Type, object.Language = r.RuleID, r.Name, r.Type, r.Language
 	}
@@ -205,6 +230,9 @@ func summary(w io.Writer, found []judged) {
 	var off int64
 	for _, j := range found {
 		of := "unread"
+		if j.exceptions {
+			of = "exceptions"
+		}
 		if j.Rule != nil && j.Rule.Type != "" {
 			of = j.Rule.Type
 		}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/tocsin-sec/tocsin/internal/diag"
+	"github.com/tocsin-sec/tocsin/internal/exception"
 	"github.com/tocsin-sec/tocsin/internal/expr"
 	"github.com/tocsin-sec/tocsin/internal/lang/kql"
 	"github.com/tocsin-sec/tocsin/internal/plan"
@@ -45,7 +46,8 @@ func (c rulesShowCommand) Run(ctx context.Context, streams Streams) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprint(streams.Err, set.Problems.Render())
+	lists, problems := exception.Load(set)
+	fmt.Fprint(streams.Err, set.Problems.Render(), problems.Render())
 	out := streams.results()
 	for i, r := range set.Rules {
 		if err := ctx.Err(); err != nil {
@@ -54,12 +56,12 @@ func (c rulesShowCommand) Run(ctx context.Context, streams Streams) error {
 		if i > 0 {
 			fmt.Fprintln(out)
 		}
-		newPortrait(r).write(out)
+		newPortrait(r, lists).write(out)
 	}
 	if err := out.close(); err != nil {
 		return err
 	}
-	if len(set.Problems) > 0 {
+	if len(set.Problems) > 0 || problems.Err() != nil {
 		return exit(ExitIncomplete)
 	}
 	return nil
@@ -79,7 +81,7 @@ func (c rulesShowCommand) find() (rule.Set, error) {
 	var ids []string
 	for _, r := range all.Rules {
 		if r.RuleID == c.Rule {
-			return rule.Set{Rules: []*rule.Rule{r}}, nil
+			return rule.Set{Rules: []*rule.Rule{r}, Lines: all.Lines, Exceptions: all.Exceptions}, nil
 		}
 		ids = append(ids, r.RuleID)
 	}
@@ -93,15 +95,16 @@ func (c rulesShowCommand) find() (rule.Set, error) {
 // portrait is what there is to say of a rule.
 type portrait struct {
 	rule     *rule.Rule
+	lists    *exception.Lists
 	state    string
 	problems diag.List
 	resolver fields
 	query    kql.Node // nil where the rule has none in KQL that can be used
 }
 
-func newPortrait(r *rule.Rule) *portrait {
-	p := &portrait{rule: r, resolver: fieldsOf(profileOf(r), nil)}
-	p.state, p.problems = judgeRule(r)
+func newPortrait(r *rule.Rule, lists *exception.Lists) *portrait {
+	p := &portrait{rule: r, lists: lists, resolver: fieldsOf(profileOf(r), nil)}
+	p.state, p.problems = judgeRule(r, lists)
 	if n, err := kql.Parse(r.Query); err == nil && r.Language == rule.LanguageKuery && r.Type != rule.TypeMachineLearning {
 		p.query = n
 	}
@@ -249,8 +252,20 @@ func (p *portrait) alerts() []string {
 			out = append(out, line)
 		}
 	}
-	for _, e := range r.ExceptionsList {
-		out = append(out, fmt.Sprintf("except what list %s names (%s)", e.ListID, e.Type))
+	return append(out, p.unseen()...)
+}
+
+// unseen are the lists of exceptions that the rule meets.
+func (p *portrait) unseen() []string {
+	var out []string
+	applied, _ := p.lists.Of(p.rule)
+	for _, l := range applied {
+		out = append(out, fmt.Sprintf("except what list %s names (%s, %s)", l.ListID, l.Type, counted(int64(len(l.Items)), "exception")))
+	}
+	for _, e := range p.rule.ExceptionsList {
+		if !slices.ContainsFunc(applied, func(l *exception.List) bool { return l.ListID == e.ListID }) {
+			out = append(out, fmt.Sprintf("except what list %s names (%s, which is not here)", e.ListID, e.Type))
+		}
 	}
 	return out
 }

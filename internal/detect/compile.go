@@ -11,6 +11,7 @@ import (
 	"github.com/tocsin-sec/tocsin/internal/alert"
 	"github.com/tocsin-sec/tocsin/internal/diag"
 	"github.com/tocsin-sec/tocsin/internal/event"
+	"github.com/tocsin-sec/tocsin/internal/exception"
 	"github.com/tocsin-sec/tocsin/internal/expr"
 	"github.com/tocsin-sec/tocsin/internal/lang/filter"
 	"github.com/tocsin-sec/tocsin/internal/lang/kql"
@@ -33,10 +34,13 @@ type Program struct {
 	Rule *rule.Rule
 	// Time is the field that windows are cut on.
 	Time plan.TimeField
+	// Warnings tell of exceptions that do not hide what they were meant to.
+	Warnings diag.List
 
 	schedule window.Schedule
+	hidden   exception.Hidden                       // what the rule does not see
 	lower    func(now time.Time) (expr.Cond, error) // nil where the query does not hold date math
-	fixed    expr.Cond                              // the query, where it does not hold date math
+	fixed    expr.Cond                              // the query, where it does not hold date math, of what is not always hidden
 	fields   []expr.Field                           // the new-terms fields
 	reads    []string                               // the paths that tell whether a candidate alerts; nil: all of it
 }
@@ -44,6 +48,11 @@ type Program struct {
 // Compile makes a Program of r, whose fields mean what the resolver says. The error is a diag.List with everything that
 // keeps the rule from running.
 func Compile(r *rule.Rule, resolver plan.Resolver) (*Program, error) {
+	return CompileWith(r, resolver, nil)
+}
+
+// CompileWith is Compile for a rule that does not see what lists hide from it: not in a window, and not in its history.
+func CompileWith(r *rule.Rule, resolver plan.Resolver, lists *exception.Lists) (*Program, error) {
 	p := &Program{Rule: r, Time: r.TimeField()}
 	var found diag.List
 	bad := func(code, hint, format string, args ...any) {
@@ -79,8 +88,25 @@ func Compile(r *rule.Rule, resolver plan.Resolver) (*Program, error) {
 	if err := found.Err(); err != nil {
 		return nil, err
 	}
+	p.hidden, p.Warnings = lists.Hidden(r, resolver)
+	if p.fixed != nil {
+		p.fixed = expr.All(p.fixed, opposite(p.hidden.Always()))
+	}
 	p.reads = p.pathsRead()
 	return p, nil
+}
+
+// Excepted reports whether exceptions hide events from the rule.
+func (p *Program) Excepted() bool { return !p.hidden.Empty() }
+
+// HiddenBy returns the exception that keeps a run at now from seeing e; nil where none does.
+func (p *Program) HiddenBy(e *event.Event, now time.Time) *exception.Item { return p.hidden.By(e, now) }
+
+func opposite(c expr.Cond) expr.Cond {
+	if c, ok := c.(expr.Const); ok {
+		return expr.Const{Value: !c.Value}
+	}
+	return expr.Not{Cond: c}
 }
 
 // pathsRead are the paths that a run reads of every candidate; nil where the query reads the whole event.
@@ -169,6 +195,9 @@ func (p *Program) ID() string {
 		cond = expr.String(p.fixed)
 	}
 	fmt.Fprintf(h, "%q %t %q %q\n", p.Streams(), p.Streams() == nil, p.Time.Paths(), cond)
+	if !p.hidden.Empty() {
+		fmt.Fprintf(h, "hidden %q\n", p.hidden.String())
+	}
 	for _, f := range p.fields {
 		fmt.Fprintf(h, "%q\n", f.String())
 	}
@@ -186,7 +215,9 @@ func (p *Program) Window(slot time.Time) (window.Window, error) { return p.sched
 
 // Remembers reports whether Run needs the sightings of Sightings: the rule looks at a history, and its query means the
 // same at each run.
-func (p *Program) Remembers() bool { return len(p.fields) > 0 && p.fixed != nil }
+func (p *Program) Remembers() bool {
+	return len(p.fields) > 0 && p.fixed != nil && !p.hidden.Changes()
+}
 
 // Sightings says whose sightings of what a program that Remembers asks for.
 func (p *Program) Sightings() sighting.Program { return p.sightings(p.fixed) }
@@ -211,15 +242,24 @@ func (p *Program) CandidateTimes(span window.Span) plan.Node {
 }
 
 func (p *Program) candidates(span window.Span) expr.Cond {
-	return expr.All(p.Time.Within(span.From, span.To), p.fixed) // All leaves a nil out
+	query := p.fixed
+	if query == nil {
+		query = opposite(p.hidden.Always())
+	}
+	return expr.All(p.Time.Within(span.From, span.To), query)
 }
 
-// cond is what the query means in a run at now.
+// cond is what the query means in a run at now, which does not see what is hidden then.
 func (p *Program) cond(now time.Time) (expr.Cond, error) {
+	unseen := opposite(p.hidden.At(now))
 	if p.lower == nil {
-		return p.fixed, nil
+		return expr.All(p.fixed, unseen), nil
 	}
-	return p.lower(now)
+	query, err := p.lower(now)
+	if err != nil {
+		return nil, err
+	}
+	return expr.All(query, opposite(p.hidden.Always()), unseen), nil
 }
 
 // ordered orders by times, then by when events happened: many are ingested at one instant.

@@ -11,7 +11,6 @@ import (
 
 	"github.com/tocsin-sec/tocsin/internal/detect"
 	"github.com/tocsin-sec/tocsin/internal/event"
-	"github.com/tocsin-sec/tocsin/internal/rule"
 	"github.com/tocsin-sec/tocsin/internal/schedule"
 	"github.com/tocsin-sec/tocsin/internal/store"
 	"github.com/tocsin-sec/tocsin/internal/window"
@@ -67,6 +66,8 @@ type keptRule struct {
 	RuleID string          `json:"rule_id"`
 	Fields string          `json:"fields"` // Options.Fields of the replay
 	Rule   json.RawMessage `json:"rule"`
+	// Excepted says that it ran with exceptions, which stay in their files.
+	Excepted bool `json:"excepted,omitempty"`
 }
 
 // backlog is what the windows of a program left out. It is not safe for concurrent use.
@@ -115,17 +116,19 @@ func eachLeftOut(ctx context.Context, records store.Records, program string, f f
 	})
 }
 
-// openBacklog reads what is pending of a program; r and fields are kept beside it once there is something.
-func openBacklog(ctx context.Context, records store.Records, program string, r *rule.Rule, fields string) (*backlog, error) {
-	b := &backlog{program: program, windows: map[int64][]*leftOut{}, changed: map[*leftOut]bool{}}
+// openBacklog reads what is pending of a program, which is called id; its rule and fields are kept beside it once there is
+// something.
+func openBacklog(ctx context.Context, records store.Records, id string, p *detect.Program, fields string) (*backlog, error) {
+	r := p.Rule
+	b := &backlog{program: id, windows: map[int64][]*leftOut{}, changed: map[*leftOut]bool{}}
 	kept, err := r.Keep()
 	if err != nil {
 		return nil, fmt.Errorf("keep rule %s: %w", r.RuleID, err)
 	}
-	if b.rule, err = json.Marshal(keptRule{RuleID: r.RuleID, Fields: fields, Rule: kept}); err != nil {
+	if b.rule, err = json.Marshal(keptRule{RuleID: r.RuleID, Fields: fields, Rule: kept, Excepted: p.Excepted()}); err != nil {
 		return nil, fmt.Errorf("keep rule %s: %w", r.RuleID, err)
 	}
-	err = eachLeftOut(ctx, records, program, func(l *leftOut) {
+	err = eachLeftOut(ctx, records, id, func(l *leftOut) {
 		b.add(l)
 		b.stored = true
 	})

@@ -18,7 +18,7 @@ import (
 
 // Pending is what the windows of one rule, as it was compiled, left out.
 type Pending struct {
-	// Rule is the rule as it ran; nil, and Err says why, where this version of Tocsin cannot read it.
+	// Rule is the rule as it ran; nil where this version of Tocsin cannot read it. Err says why it cannot be released alone.
 	Rule   *rule.Rule
 	Err    error
 	RuleID string
@@ -33,6 +33,9 @@ type Pending struct {
 	program string
 }
 
+// errExcepted is why a rule cannot run without the files that it came from: it would see what they hide.
+var errExcepted = errors.New("its exceptions stand in files: a scan with its rules releases what is pending, some at a time")
+
 // ListPending returns what is pending, by rule ID; a rule that was changed may come more than once.
 func ListPending(ctx context.Context, records store.Records) ([]Pending, error) {
 	var out []Pending
@@ -42,7 +45,9 @@ func ListPending(ctx context.Context, records store.Records) ([]Pending, error) 
 			return err
 		}
 		p := Pending{RuleID: k.RuleID, Fields: k.Fields, program: r.ID}
-		p.Rule, p.Err = rule.Kept(k.Rule)
+		if p.Rule, p.Err = rule.Kept(k.Rule); p.Err == nil && k.Excepted {
+			p.Err = errExcepted
+		}
 		out = append(out, p)
 		return nil
 	})

@@ -161,7 +161,7 @@ func (r *runner) open(ctx context.Context, streams []store.Stream, data window.S
 	if pending == "" {
 		pending = r.p.ID()
 	}
-	if r.backlog, err = openBacklog(ctx, r.db, pending, r.p.Rule, r.opt.Fields); err != nil {
+	if r.backlog, err = openBacklog(ctx, r.db, pending, r.p, r.opt.Fields); err != nil {
 		return err
 	}
 	r.pending = map[string]*event.Event{}

@@ -45,6 +45,19 @@ func fileOnDisk(name string) File {
 	return File{Name: name, tree: os.DirFS(folder), path: base, onDisk: true}
 }
 
+// ExceptionsBeside returns the files with exceptions beside the file called name, sorted.
+func ExceptionsBeside(name string) []File {
+	folder := filepath.Join(filepath.Dir(name), ExceptionsFolder)
+	entries, _ := os.ReadDir(folder) // most rules have no such folder
+	var out []File
+	for _, e := range entries {
+		if f := fileOnDisk(filepath.Join(folder, e.Name())); !e.IsDir() && f.holdsExceptions() {
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
 // holdsExceptions reports whether a file that is called so holds exceptions.
 func (f File) holdsExceptions() bool {
 	folder := path.Dir(filepath.ToSlash(filepath.Clean(f.Name)))
@@ -187,9 +200,9 @@ func (t *Table) Inside(code, key string, offset int, hint, format string, args .
 // Line is the line on which the table begins, from 1.
 func (t *Table) Line() int { return diag.PosAt(t.t.doc.text, t.t.doc.within(t.t.path).key.Start).Line }
 
-// Place is where the table stands: a diagnostic with File, Text and Span set.
-func (t *Table) Place() diag.Diagnostic {
-	return diag.Diagnostic{File: t.t.doc.file, Text: t.t.doc.text, Span: t.t.doc.within(t.t.path).key}
+// Place is where the value of key stands, or, where it is absent, the table: a diagnostic with File, Text and Span set.
+func (t *Table) Place(key string) diag.Diagnostic {
+	return diag.Diagnostic{File: t.t.doc.file, Text: t.t.doc.text, Span: t.t.valueAt(key)}
 }
 
 // Title is what a person calls the table: test[2].

@@ -79,7 +79,9 @@ func Load(names ...string) Set {
 			f := fileOnDisk(name)
 			l.once(f)
 			if !f.holdsExceptions() {
-				l.beside(name)
+				for _, beside := range ExceptionsBeside(name) {
+					l.once(beside)
+				}
 			}
 		}
 	}
@@ -102,17 +104,6 @@ type loader struct {
 // problem adds what is wrong with a path as a whole.
 func (l *loader) problem(code, file, hint, format string, args ...any) {
 	l.found(Found{File: file, Line: 1, Problems: diag.List{{Code: code, File: file, Message: fmt.Sprintf(format, args...), Hint: hint}}})
-}
-
-// beside takes note of the exceptions beside the file called name.
-func (l *loader) beside(name string) {
-	folder := filepath.Join(filepath.Dir(name), ExceptionsFolder)
-	entries, _ := os.ReadDir(folder) // most rules have no such folder
-	for _, e := range entries {
-		if f := fileOnDisk(filepath.Join(folder, e.Name())); !e.IsDir() && f.holdsExceptions() {
-			l.once(f)
-		}
-	}
 }
 
 // folder reads the rule files of tree; file is a file of tree as it is called outside of it.

@@ -158,7 +158,7 @@ func TestCannotRun(t *testing.T) {
 	f("type='query'\nfilters=[{meta={negate=true}}]", "")
 	f("type='query'\nfilters=[]\nexceptions_list=[]", "")
 	f("type='query'\nalert_suppression={group_by=['a']}", "alert_suppression cannot be applied yet")
-	f("type='query'\nexceptions_list=[{list_id='mine',type='detection'}]", "exceptions_list mine cannot be applied yet")
+	f("type='query'\nexceptions_list=[{list_id='mine',type='detection'}]", "")
 }
 
 func TestExtra(t *testing.T) {

@@ -63,12 +63,6 @@ func (r *Rule) Lacks() []Lack {
 	if r.Suppression != nil {
 		lacks("alert_suppression", "alert_suppression cannot be applied yet")
 	}
-	for _, list := range r.ExceptionsList {
-		// Lists of endpoints' own kinds are applied by the agent on the endpoint, never by a rule run.
-		if list.Type != "endpoint" && !strings.HasPrefix(list.Type, "endpoint_") {
-			lacks("exceptions_list", "exceptions_list %s cannot be applied yet", list.ListID)
-		}
-	}
 	return out
 }
 

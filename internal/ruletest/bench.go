@@ -9,6 +9,7 @@ import (
 	"github.com/tocsin-sec/tocsin/internal/detect"
 	"github.com/tocsin-sec/tocsin/internal/diag"
 	"github.com/tocsin-sec/tocsin/internal/event"
+	"github.com/tocsin-sec/tocsin/internal/exception"
 	"github.com/tocsin-sec/tocsin/internal/plan"
 	"github.com/tocsin-sec/tocsin/internal/replay"
 	"github.com/tocsin-sec/tocsin/internal/rule"
@@ -21,6 +22,7 @@ import (
 type bench struct {
 	*suite
 	rule    *rule.Rule
+	lists   *exception.Lists
 	opt     Options
 	clauses *clauses
 	layouts map[string]layout
@@ -146,8 +148,11 @@ func (t *trial) set(ctx context.Context) error {
 		return err
 	}
 	t.resolver = t.opt.Fields(t.profile, streams)
-	if t.program, err = detect.Compile(t.rule, t.resolver); err != nil {
+	if t.program, err = detect.CompileWith(t.rule, t.resolver, t.lists.With(t.exceptions...)); err != nil {
 		return err
+	}
+	if t.program.Warnings.Err() != nil {
+		return t.program.Warnings
 	}
 	return t.try()
 }

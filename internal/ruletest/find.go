@@ -56,6 +56,8 @@ func Find(paths ...string) Found {
 				if d != nil && d.IsDir() {
 					return fs.SkipDir
 				}
+			case d.IsDir() && d.Name() == rule.ExceptionsFolder && name != p:
+				return fs.SkipDir
 			case d.IsDir():
 			case strings.HasSuffix(name, rule.TestSuffix):
 				add(&out.Files, name)

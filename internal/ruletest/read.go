@@ -11,6 +11,7 @@ import (
 	"github.com/tocsin-sec/tocsin/internal/datemath"
 	"github.com/tocsin-sec/tocsin/internal/diag"
 	"github.com/tocsin-sec/tocsin/internal/event"
+	"github.com/tocsin-sec/tocsin/internal/exception"
 	"github.com/tocsin-sec/tocsin/internal/rule"
 )
 
@@ -24,7 +25,6 @@ const (
 	numberOutOfRange = "0106"
 	numberBadTime    = "0107"
 	numberTwice      = "0108"
-	numberNotYet     = "0202" // this version cannot test it
 	numberNoBase     = "0203" // no base is called so, or it rests on itself
 	numberBadEvent   = "0204" // the text is no event
 	numberOrder      = "0205" // the history does not come first
@@ -57,6 +57,7 @@ type spec struct {
 	now             time.Time
 	runAt           *time.Time // run once, at this time, and not at every slot
 	history, events []eventSpec
+	exceptions      []*exception.Item // besides those of the rule's lists
 	expected        []expectation
 	because         string // why no alert is expected
 }
@@ -191,10 +192,7 @@ func (s *suite) readCase(t *rule.Table, now time.Time) spec {
 	if len(c.history)+len(c.events) > maxEvents {
 		t.Bad(numberOutOfRange, "events", "", "%s has more than %d events", t.Title(), maxEvents)
 	}
-	if t.Given("exceptions") {
-		t.Object("exceptions")
-		t.Bad(numberNotYet, "exceptions", "leave it out until exceptions can be tested", "exceptions cannot be tested yet")
-	}
+	c.exceptions = exception.ReadItems(t, "exceptions")
 	c.because = t.Word("none")
 	alerts := t.Subs("alerts")
 	for _, a := range alerts {

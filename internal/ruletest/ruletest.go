@@ -21,6 +21,7 @@ import (
 
 	"github.com/tocsin-sec/tocsin/internal/diag"
 	"github.com/tocsin-sec/tocsin/internal/ecs"
+	"github.com/tocsin-sec/tocsin/internal/exception"
 	"github.com/tocsin-sec/tocsin/internal/plan"
 	"github.com/tocsin-sec/tocsin/internal/rule"
 	"github.com/tocsin-sec/tocsin/internal/store"
@@ -137,7 +138,13 @@ func Run(ctx context.Context, name string, opt Options) (File, error) {
 		out.Problems = diag.List{{Code: codeCannotRun, File: name, Message: "the rule cannot be tested: " + r.CannotRun}}
 		return out, nil
 	}
-	b := bench{suite: s, rule: r, opt: opt}
+	lists, problems := exception.Load(rule.Set{Exceptions: rule.ExceptionsBeside(s.rule)})
+	_, unlisted := lists.Of(r)
+	out.Problems = append(append(out.Problems, problems...), unlisted...)
+	if out.Problems.Err() != nil {
+		return out, nil
+	}
+	b := bench{suite: s, rule: r, lists: lists, opt: opt}
 	if b.clauses, err = clausesOf(r); err != nil {
 		out.Problems = r.Locate(diag.Of(err))
 		return out, nil

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/tocsin-sec/tocsin/internal/event"
 	"github.com/tocsin-sec/tocsin/internal/expr"
@@ -100,6 +101,10 @@ func (t *trial) explain(o try) []string {
 			return out
 		}
 	}
+	if item := t.program.HiddenBy(e, t.ranAt(at)); item != nil {
+		say("event %s matches the query, but exception %q hides it", e.ID, short(item.Name))
+		return out
+	}
 	if t.rule.Type == rule.TypeNewTerms {
 		if known := t.known(o); known != "" {
 			say("event %s matches the query, but %s", e.ID, known)
@@ -113,6 +118,14 @@ func (t *trial) explain(o try) []string {
 		say("event %s matches the query", e.ID)
 	}
 	return out
+}
+
+// ranAt is a time of a run that looks at an event of time at.
+func (t *trial) ranAt(at time.Time) time.Time {
+	if t.runAt != nil {
+		return *t.runAt
+	}
+	return at
 }
 
 // known says where the terms of an event were seen before, or which are absent.
