@@ -29,14 +29,26 @@ func truth(b bool) Truth {
 func Matches(c Cond, e *event.Event) bool { return Eval(c, e) == True }
 
 // Eval evaluates c on e.
-func Eval(c Cond, e *event.Event) Truth {
+func Eval(c Cond, e *event.Event) Truth { return scope{e: e}.eval(c) }
+
+// Compute evaluates x on e.
+func Compute(x Value, e *event.Event) event.Value { return scope{e: e}.compute(x) }
+
+// scope is what an expression can read: an event, and the value that an Each looks at.
+type scope struct {
+	e    *event.Event
+	this event.Value
+}
+
+func (s scope) eval(c Cond) Truth {
+	e := s.e
 	switch c := c.(type) {
 	case Const:
 		return truth(c.Value)
 	case And:
 		out := True
 		for _, sub := range c.Conds {
-			out = min(out, Eval(sub, e))
+			out = min(out, s.eval(sub))
 			if out == False {
 				break
 			}
@@ -45,14 +57,16 @@ func Eval(c Cond, e *event.Event) Truth {
 	case Or:
 		out := False
 		for _, sub := range c.Conds {
-			out = max(out, Eval(sub, e))
+			out = max(out, s.eval(sub))
 			if out == True {
 				break
 			}
 		}
 		return out
 	case Not:
-		return True - Eval(c.Cond, e)
+		return True - s.eval(c.Cond)
+	case Holds:
+		return truth(s.eval(c.Cond) == True)
 	case In:
 		return truth(anyValue(c.Field, e, func(v event.Value) bool {
 			for _, want := range c.Values {
@@ -68,6 +82,8 @@ func Eval(c Cond, e *event.Event) Truth {
 		return truth(anyValue(c.Field, e, c.holds))
 	case Like:
 		return truth(anyValue(c.Field, e, c.fits))
+	case Regexp:
+		return truth(anyValue(c.Field, e, func(v event.Value) bool { return c.Expr.MatchString(v.Str()) }))
 	case Words:
 		return truth(anyValue(c.Field, e, func(v event.Value) bool {
 			return holdsWords(Tokens(c.Field.Type, v.Str()), c.Tokens, c.Phrase)
@@ -76,19 +92,47 @@ func Eval(c Cond, e *event.Event) Truth {
 		return truth(exists(c.Field, e))
 	case Nested:
 		for _, sub := range e.Elements(c.Path) {
-			if Matches(c.Cond, sub) {
+			if (scope{sub, s.this}).eval(c.Cond) == True {
 				return True
 			}
 		}
 		return False
 	case Anywhere:
 		return truth(c.found(e))
+	case Each:
+		return s.each(c)
 	case Cmp:
-		return c.eval(e)
+		left, right := s.compute(c.Left), s.compute(c.Right)
+		if left.IsNull() || right.IsNull() {
+			return Null
+		}
+		return truth(c.Op.holds(event.Compare(left, right)))
 	case IsNull:
-		return truth(Compute(c.Value, e).IsNull())
+		return truth(s.compute(c.Value).IsNull())
+	case Fits:
+		return s.onText(c.Value, c.fits)
+	case Matching:
+		return s.onText(c.Value, c.Expr.MatchString)
 	}
 	panic(fmt.Sprintf("expr: no evaluation of %T", c))
+}
+
+func (s scope) each(c Each) Truth {
+	some := false
+	found := anyValue(c.Field, s.e, func(v event.Value) bool {
+		some = true
+		return scope{s.e, v}.eval(c.Cond) == True
+	})
+	return truth(found || !some && scope{e: s.e}.eval(c.Cond) == True)
+}
+
+// onText is the outcome of test on the text that x gives.
+func (s scope) onText(x Value, test func(string) bool) Truth {
+	v := s.compute(x)
+	if v.Kind() != event.KindString {
+		return Null
+	}
+	return truth(test(v.Str()))
 }
 
 // Read returns the values of f in e, coerced to its type; those that do not fit are left out.
@@ -211,12 +255,14 @@ func (c Anywhere) inside(path string, v event.Value) bool {
 	return holdsWords(Tokens(t, text), Tokens(t, c.Text), c.Phrase)
 }
 
-func (c Cmp) eval(e *event.Event) Truth {
-	left, right := Compute(c.Left, e), Compute(c.Right, e)
-	if left.IsNull() || right.IsNull() {
-		return Null
+// fits reports whether text fits one of the patterns.
+func (c Fits) fits(text string) bool {
+	for _, p := range c.Patterns {
+		if p.Fits(text, c.Fold) {
+			return true
+		}
 	}
-	return truth(c.Op.holds(event.Compare(left, right)))
+	return false
 }
 
 func (op CmpOp) holds(d int) bool {
@@ -235,20 +281,38 @@ func (op CmpOp) holds(d int) bool {
 	return d >= 0
 }
 
-// Compute evaluates x on e.
-func Compute(x Value, e *event.Event) event.Value {
+func (s scope) compute(x Value) event.Value {
 	switch x := x.(type) {
 	case Lit:
 		return x.Value
 	case One:
-		if values := Read(x.Field, e); len(values) == 1 && single(x.Field, e) {
+		if values := Read(x.Field, s.e); len(values) == 1 && single(x.Field, s.e) {
 			return values[0]
+		}
+		return event.Null()
+	case Least:
+		var least event.Value
+		anyValue(x.Field, s.e, func(v event.Value) bool {
+			if least.IsNull() || event.Compare(v, least) < 0 {
+				least = v
+			}
+			return false
+		})
+		return least
+	case This:
+		return s.this
+	case Test:
+		switch s.eval(x.Cond) {
+		case True:
+			return event.Bool(true)
+		case False:
+			return event.Bool(false)
 		}
 		return event.Null()
 	case Call:
 		args := make([]event.Value, len(x.Args))
 		for i, a := range x.Args {
-			args[i] = Compute(a, e)
+			args[i] = s.compute(a)
 		}
 		fn, ok := Functions[x.Fn]
 		if !ok {

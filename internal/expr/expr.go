@@ -1,11 +1,13 @@
 // Package expr is the one condition and value tree that every query language lowers to and every engine runs.
 //
 // Types are bound when the tree is made: a Field carries the type that its values are read with (event.Coerce), so an
-// engine needs no catalogue. There are two ways to read a field, and a node uses exactly one:
+// engine needs no catalogue. There are three ways to read a field, and a node uses exactly one:
 //
-//   - any (In, Member, Range, Like, Words, Exists): true if any value of the field satisfies; a missing field is false. These
-//     are never null. KQL, EQL, DSL filters and exceptions read so.
-//   - one (One, below Cmp, IsNull and Call): null where the field is missing or has several values. ES|QL reads so.
+//   - any (In, Member, Range, Like, Regexp, Words, Exists): true if any value of the field satisfies; a missing field is
+//     false. These are never null. KQL, EQL, DSL filters and exceptions read so.
+//   - one (One, in a Value): null where the field is missing or has several values. ES|QL reads so.
+//   - each (Each with This below it, and Least): computed for every value of the field by itself, or from the least one.
+//     EQL reads so what is more than the comparison of a field with a constant.
 //
 // Null logic is explicit: conditions evaluate to True, False or Null, Not of Null is Null, a filter keeps True alone.
 // Case folding is explicit too: it is in a Field's type (event.Caseless) or a node's Fold, never in an engine.
@@ -15,6 +17,8 @@
 package expr
 
 import (
+	"regexp"
+
 	"github.com/tocsin-sec/tocsin/internal/event"
 )
 
@@ -28,8 +32,8 @@ type Field struct {
 	Root bool
 }
 
-// Cond is a condition. The nodes are Const, And, Or, Not, In, Member, Range, Like, Words, Exists, Nested, Anywhere, Cmp
-// and IsNull; all are immutable values.
+// Cond is a condition. The nodes are Const, And, Or, Not, Holds, In, Member, Range, Like, Regexp, Words, Exists,
+// Nested, Anywhere, Each, Cmp, IsNull, Fits and Matching; all are immutable values.
 type Cond interface{ cond() }
 
 // Const is always true or always false.
@@ -43,6 +47,9 @@ type Or struct{ Conds []Cond }
 
 // Not is the opposite; of Null it is Null.
 type Not struct{ Cond Cond }
+
+// Holds is true if Cond is True, else false: Null becomes False.
+type Holds struct{ Cond Cond }
 
 // In is true if any value of the field equals one of Values, which are coerced to the field's type.
 type In struct {
@@ -78,6 +85,12 @@ type Like struct {
 	Fold bool
 }
 
+// Regexp is true if any value of the field matches Expr, whose anchors are its own. Only keyword-like fields have a Regexp.
+type Regexp struct {
+	Field Field
+	Expr  *regexp.Regexp
+}
+
 // Words is the match of an analysed field: any of Tokens, or all of them adjacent and in order.
 type Words struct {
 	Field  Field
@@ -105,6 +118,13 @@ type Anywhere struct {
 	Analyse func(path string) (event.Type, bool)
 }
 
+// Each is true if Cond is True for one value of Field, which stands below as This; of a field without values, if Cond is
+// True with This null. It is never Null.
+type Each struct {
+	Field Field
+	Cond  Cond
+}
+
 // CmpOp is a comparison.
 type CmpOp uint8
 
@@ -127,6 +147,20 @@ type Cmp struct {
 // IsNull is true if the value is null, never Null itself.
 type IsNull struct{ Value Value }
 
+// Fits is true if the text that Value gives fits one of Patterns, without regard to case where Fold is true; Null if it
+// gives no text.
+type Fits struct {
+	Value    Value
+	Patterns []Pattern
+	Fold     bool
+}
+
+// Matching is true if the text that Value gives matches Expr, whose anchors are its own; Null if it gives no text.
+type Matching struct {
+	Value Value
+	Expr  *regexp.Regexp
+}
+
 func (Const) cond()    {}
 func (And) cond()      {}
 func (Or) cond()       {}
@@ -141,12 +175,26 @@ func (Nested) cond()   {}
 func (Anywhere) cond() {}
 func (Cmp) cond()      {}
 func (IsNull) cond()   {}
+func (Holds) cond()    {}
+func (Regexp) cond()   {}
+func (Each) cond()     {}
+func (Fits) cond()     {}
+func (Matching) cond() {}
 
-// Value is an expression that gives one value or null. The nodes are One, Lit and Call.
+// Value is an expression that gives one value or null. The nodes are One, Least, This, Lit, Call and Test.
 type Value interface{ value() }
 
 // One reads a field that has one value: null where it is missing, has several, or its value does not fit the type.
 type One struct{ Field Field }
+
+// Least reads the least value of a field (event.Compare): null where it has none.
+type Least struct{ Field Field }
+
+// This is the value that the innermost Each round it looks at; null outside of one.
+type This struct{}
+
+// Test is the outcome of a condition as a boolean; null where it is Null. The condition holds no Anywhere.
+type Test struct{ Cond Cond }
 
 // Lit is a literal.
 type Lit struct{ Value event.Value }
@@ -157,9 +205,12 @@ type Call struct {
 	Args []Value
 }
 
-func (One) value()  {}
-func (Lit) value()  {}
-func (Call) value() {}
+func (One) value()   {}
+func (Least) value() {}
+func (This) value()  {}
+func (Test) value()  {}
+func (Lit) value()   {}
+func (Call) value()  {}
 
 // All returns the conjunction of conds, flattened; a false one makes it false.
 func All(conds ...Cond) Cond {

@@ -1,6 +1,7 @@
 package expr
 
 import (
+	"maps"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -17,8 +18,9 @@ type Function struct {
 	apply func(args []event.Value) event.Value
 }
 
-// Functions is the catalogue: every function that Call can name. It is read-only.
-var Functions = map[string]Function{
+// Functions is the catalogue: every function that Call can name. It is read-only. Arguments of other kinds than a
+// function's Doc says give null, and so do nulls where it says nothing of them.
+var Functions = catalogue(map[string]Function{
 	"coalesce": {1, -1, "the first argument that is not null", func(args []event.Value) event.Value {
 		for _, a := range args {
 			if !a.IsNull() {
@@ -41,6 +43,14 @@ var Functions = map[string]Function{
 	}},
 	"to_lower": {1, 1, "a text in lower case", onText(strings.ToLower)},
 	"to_upper": {1, 1, "a text in upper case", onText(strings.ToUpper)},
+}, textFunctions, numberFunctions)
+
+func catalogue(parts ...map[string]Function) map[string]Function {
+	all := map[string]Function{}
+	for _, part := range parts {
+		maps.Copy(all, part)
+	}
+	return all
 }
 
 func onText(f func(string) string) func([]event.Value) event.Value {

@@ -59,6 +59,27 @@ func writeCond(b *strings.Builder, c Cond) {
 			fmt.Fprintf(b, " like %q", c.Pattern.String())
 		}
 		b.WriteByte(')')
+	case Holds:
+		b.WriteString("(holds ")
+		writeCond(b, c.Cond)
+		b.WriteByte(')')
+	case Regexp:
+		fmt.Fprintf(b, "(regexp %v %q)", c.Field, c.Expr)
+	case Each:
+		fmt.Fprintf(b, "(each %v ", c.Field)
+		writeCond(b, c.Cond)
+		b.WriteByte(')')
+	case Fits:
+		b.WriteString("(fits ")
+		writeValue(b, c.Value)
+		for _, p := range c.Patterns {
+			fmt.Fprintf(b, " %q", p.String())
+		}
+		fmt.Fprintf(b, " fold=%t)", c.Fold)
+	case Matching:
+		b.WriteString("(matching ")
+		writeValue(b, c.Value)
+		fmt.Fprintf(b, " %q)", c.Expr)
 	case Cmp:
 		fmt.Fprintf(b, "(%s ", [...]string{"==", "!=", "<", "<=", ">", ">="}[c.Op])
 		writeValue(b, c.Left)
@@ -97,6 +118,14 @@ func writeValue(b *strings.Builder, x Value) {
 	switch x := x.(type) {
 	case One:
 		fmt.Fprintf(b, "%v", x.Field)
+	case Least:
+		fmt.Fprintf(b, "(least %v)", x.Field)
+	case This:
+		b.WriteString("this")
+	case Test:
+		b.WriteString("(test ")
+		writeCond(b, x.Cond)
+		b.WriteByte(')')
 	case Lit:
 		fmt.Fprintf(b, "%d:%q", x.Value.Kind(), x.Value.Text())
 	case Call:
@@ -152,8 +181,19 @@ func Walk(c Cond, field func(Field), everything func()) {
 		}
 	case Not:
 		Walk(c.Cond, field, everything)
+	case Holds:
+		Walk(c.Cond, field, everything)
 	case In:
 		field(c.Field)
+	case Regexp:
+		field(c.Field)
+	case Each:
+		field(c.Field)
+		Walk(c.Cond, field, everything)
+	case Fits:
+		WalkValue(c.Value, field)
+	case Matching:
+		WalkValue(c.Value, field)
 	case Member:
 		field(c.Field)
 	case Range:
@@ -182,6 +222,10 @@ func WalkValue(x Value, field func(Field)) {
 	switch x := x.(type) {
 	case One:
 		field(x.Field)
+	case Least:
+		field(x.Field)
+	case Test:
+		Walk(x.Cond, field, func() {})
 	case Call:
 		for _, a := range x.Args {
 			WalkValue(a, field)

@@ -1,6 +1,7 @@
 package expr_test
 
 import (
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -61,6 +62,12 @@ func nodes() map[string]expr.Cond {
 		`(<= n:long 4:"")`:                             expr.Cmp{Op: expr.LessEqual, Left: expr.One{Field: n}, Right: expr.Lit{Value: str("")}},
 		`(> (length k:keyword) 2:"1")`:                 expr.Cmp{Op: expr.Greater, Left: expr.Call{Fn: "length", Args: []expr.Value{expr.One{Field: k}}}, Right: expr.Lit{Value: num(1)}},
 		`(>= n:long n:long)`:                           expr.Cmp{Op: expr.GreaterEqual, Left: expr.One{Field: n}, Right: expr.One{Field: n}},
+		`(holds true)`:                                 expr.Holds{Cond: yes},
+		`(regexp k:keyword "^(?:a)$")`:                 expr.Regexp{Field: k, Expr: regexp.MustCompile("^(?:a)$")},
+		`(each k:keyword (is-null this))`:              expr.Each{Field: k, Cond: expr.IsNull{Value: expr.This{}}},
+		`(fits (least k:keyword) "a*b" "c" fold=true)`: expr.Fits{Value: expr.Least{Field: k}, Patterns: []expr.Pattern{p, expr.Stars("c")}, Fold: true},
+		`(matching k:keyword "a")`:                     expr.Matching{Value: expr.One{Field: k}, Expr: regexp.MustCompile("a")},
+		`(is-null (test (exists k:keyword)))`:          expr.IsNull{Value: expr.Test{Cond: expr.Exists{Field: k}}},
 		`(is-null (coalesce k:keyword n:long))`:        expr.IsNull{Value: expr.Call{Fn: "coalesce", Args: []expr.Value{expr.One{Field: k}, expr.One{Field: n}}}},
 	}
 }
@@ -97,6 +104,8 @@ func TestPaths(t *testing.T) {
 	f(expr.Cmp{Left: expr.One{Field: expr.Field{Path: "x"}}, Right: expr.Call{Fn: "coalesce", Args: []expr.Value{
 		expr.Lit{Value: event.String("l")}, expr.One{Field: expr.Field{Path: "y"}}}}}, "x y", false)
 	f(expr.IsNull{Value: expr.One{Field: expr.Field{Path: "x"}}}, "x", false)
+	f(expr.Each{Field: expr.Field{Path: "x"}, Cond: expr.Cmp{Left: expr.This{}, Right: expr.Least{Field: expr.Field{Path: "y"}}}}, "x y", false)
+	f(expr.Each{Field: expr.Field{Path: "x"}, Cond: expr.Anywhere{}}, "x", true)
 	f(expr.Const{}, "", false)
 
 	// Walk gives fields in order, as often as they are read, with their types.

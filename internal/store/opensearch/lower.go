@@ -68,6 +68,8 @@ func (v *view) cond(c expr.Cond, within string) (lowered, error) {
 		return v.compared(c, within)
 	case expr.IsNull:
 		return lowered{}, refused("whether a field has exactly one value cannot be asked")
+	case expr.Holds, expr.Member, expr.Regexp, expr.Each, expr.Fits, expr.Matching:
+		return lowered{}, refused("%T cannot be asked", c)
 	case expr.Exists:
 		return v.exists(c, within)
 	case expr.In:

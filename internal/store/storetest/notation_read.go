@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"fmt"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -261,6 +262,20 @@ func (r *reader) within(head string) expr.Cond {
 		return r.anywhere()
 	case "null":
 		return expr.IsNull{Value: r.value()}
+	case "holds":
+		return expr.Holds{Cond: r.cond()}
+	case "regexp":
+		return expr.Regexp{Field: r.field(), Expr: r.regexp()}
+	case "for-each":
+		return expr.Each{Field: r.field(), Cond: r.cond()}
+	case "fits", "fits-fold":
+		c := expr.Fits{Value: r.value(), Fold: head == "fits-fold"}
+		for r.more() {
+			c.Patterns = append(c.Patterns, parsePattern(r.unquote(r.take())))
+		}
+		return c
+	case "matching":
+		return expr.Matching{Value: r.value(), Expr: r.regexp()}
 	}
 	r.fail("no condition is called " + head)
 	return nil
@@ -285,11 +300,33 @@ func (r *reader) anywhere() expr.Cond {
 	}
 }
 
+func (r *reader) regexp() *regexp.Regexp {
+	re, err := regexp.Compile(r.unquote(r.take()))
+	if err != nil {
+		r.fail(err.Error())
+	}
+	return re
+}
+
 func (r *reader) value() expr.Value {
 	t := r.peek()
+	if t == "this" {
+		r.take()
+		return expr.This{}
+	}
 	if t == "(" {
 		r.take()
 		c := expr.Call{Fn: r.take()}
+		switch c.Fn {
+		case "least":
+			x := expr.Least{Field: r.field()}
+			r.expect(")")
+			return x
+		case "test":
+			x := expr.Test{Cond: r.cond()}
+			r.expect(")")
+			return x
+		}
 		fn, known := expr.Functions[c.Fn]
 		for r.more() {
 			c.Args = append(c.Args, r.value())

@@ -105,7 +105,7 @@ func TestCorpusIsWhole(t *testing.T) {
 	var want []string
 	want = append(want, everyNode...)
 	want = append(want, everyLeaf...)
-	want = append(want, "and", "or", "not", "true", "false", "each", "by", "count", "distinct", "min", "max", "desc")
+	want = append(want, "and", "or", "not", "true", "false", "each", "by", "count", "distinct", "min", "max", "desc", "this", "least", "test")
 	for fn := range expr.Functions {
 		want = append(want, fn)
 	}

@@ -140,6 +140,24 @@ func formatCond(c expr.Cond) string {
 		return "(" + cmpNames[c.Op] + " " + formatValue(c.Left) + " " + formatValue(c.Right) + ")"
 	case expr.IsNull:
 		return "(null " + formatValue(c.Value) + ")"
+	case expr.Holds:
+		return "(holds " + formatCond(c.Cond) + ")"
+	case expr.Regexp:
+		return "(regexp " + c.Field.String() + " " + strconv.Quote(c.Expr.String()) + ")"
+	case expr.Each:
+		return "(for-each " + c.Field.String() + " " + formatCond(c.Cond) + ")"
+	case expr.Fits:
+		head := "(fits "
+		if c.Fold {
+			head = "(fits-fold "
+		}
+		out := head + formatValue(c.Value)
+		for _, p := range c.Patterns {
+			out += " " + strconv.Quote(p.String())
+		}
+		return out + ")"
+	case expr.Matching:
+		return "(matching " + formatValue(c.Value) + " " + strconv.Quote(c.Expr.String()) + ")"
 	}
 	panic(fmt.Sprintf("storetest: no notation of %T", c))
 }
@@ -158,6 +176,12 @@ func formatValue(x expr.Value) string {
 	switch x := x.(type) {
 	case expr.One:
 		return x.Field.String()
+	case expr.Least:
+		return "(least " + x.Field.String() + ")"
+	case expr.This:
+		return "this"
+	case expr.Test:
+		return "(test " + formatCond(x.Cond) + ")"
 	case expr.Lit:
 		return formatLiteral(x.Value)
 	case expr.Call:

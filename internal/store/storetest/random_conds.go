@@ -169,8 +169,10 @@ func (g *planner) cond(depth int) expr.Cond {
 		return g.nested(depth)
 	case k < 72:
 		return g.anywhere()
-	case k < 92:
+	case k < 88:
 		return g.cmp()
+	case k < 94:
+		return g.script()
 	case k < 98:
 		return expr.IsNull{Value: g.value(1, g.class())}
 	}
@@ -360,7 +362,15 @@ func (g *planner) value(depth int, class event.Type) expr.Value {
 			return call("day", event.Date)
 		}
 	}
+	if depth > 0 && chance(g.r, 20) {
+		if x, ok := g.computed(depth, class); ok {
+			return x
+		}
+	}
 	f := g.field(inClass(class))
+	if chance(g.r, 10) {
+		return expr.Least{Field: f}
+	}
 	if chance(g.r, 80) {
 		return expr.One{Field: f}
 	}

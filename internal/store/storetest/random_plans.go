@@ -167,6 +167,10 @@ func typeOf(x expr.Value) event.Type {
 	switch x := x.(type) {
 	case expr.One:
 		return x.Field.Type
+	case expr.Least:
+		return x.Field.Type
+	case expr.Test:
+		return event.Boolean
 	case expr.Lit:
 		switch x.Value.Kind() {
 		case event.KindBool:
@@ -188,6 +192,11 @@ func typeOf(x expr.Value) event.Type {
 			return event.Date
 		case "coalesce":
 			return typeOf(x.Args[0])
+		}
+		for _, s := range signatures {
+			if s.fn == x.Fn {
+				return s.gives
+			}
 		}
 	}
 	return event.Keyword

@@ -237,6 +237,26 @@ func simplerConds(c expr.Cond) (out []expr.Cond) {
 		for _, x := range simplerValues(c.Value) {
 			out = append(out, expr.IsNull{Value: x})
 		}
+	case expr.Holds:
+		out = append(out, c.Cond)
+		for _, sub := range simplerConds(c.Cond) {
+			out = append(out, expr.Holds{Cond: sub})
+		}
+	case expr.Each:
+		for _, sub := range simplerConds(c.Cond) {
+			out = append(out, expr.Each{Field: c.Field, Cond: sub})
+		}
+	case expr.Fits:
+		for i := range c.Patterns {
+			out = append(out, expr.Fits{Value: c.Value, Patterns: without(c.Patterns, i), Fold: c.Fold})
+		}
+		for _, x := range simplerValues(c.Value) {
+			out = append(out, expr.Fits{Value: x, Patterns: c.Patterns, Fold: c.Fold})
+		}
+	case expr.Matching:
+		for _, x := range simplerValues(c.Value) {
+			out = append(out, expr.Matching{Value: x, Expr: c.Expr})
+		}
 	}
 	return out
 }
@@ -248,7 +268,7 @@ func simplerValues(x expr.Value) (out []expr.Value) {
 	}
 	out = append(out, c.Args...)
 	for i := range c.Args {
-		if len(c.Args) > 1 {
+		if len(c.Args) > expr.Functions[c.Fn].MinArgs {
 			out = append(out, expr.Call{Fn: c.Fn, Args: without(c.Args, i)})
 		}
 		for _, sub := range simplerValues(c.Args[i]) {

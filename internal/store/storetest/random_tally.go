@@ -120,7 +120,7 @@ func nameOf(c expr.Cond) string {
 var (
 	everyNode = []string{"scan", "filter", "eval", "aggregate", "sort", "limit", "project"}
 	everyLeaf = []string{"in", "range", "like", "like-fold", "words", "phrase", "exists", "nested", "anywhere", "null",
-		"=", "!=", "<", "<=", ">", ">="}
+		"holds", "for-each", "regexp", "fits", "fits-fold", "matching", "=", "!=", "<", "<=", ">", ">="}
 )
 
 // report prints the counts and holds that they are what a comparison needs to mean something.
