@@ -175,8 +175,12 @@ func entryObjects(entries []Entry) event.Value {
 		case MatchAny:
 			o.add("value", event.Strings(e.Values...))
 		case InList:
+			of := e.List.Type
+			if of == "" { // nothing defines the list
+				of = "keyword"
+			}
 			o.add("list", event.Object(event.Member{Key: "id", Value: event.String(e.List.ID)},
-				event.Member{Key: "type", Value: event.String(e.List.Type)}))
+				event.Member{Key: "type", Value: event.String(of)}))
 		case Nested:
 			o.add("entries", entryObjects(e.Entries))
 		}

@@ -69,6 +69,9 @@ func readOwn(f rule.File) (own, diag.List) {
 			out.list.Items = append(out.list.Items, item)
 		}
 	}
+	if out.list != nil && beside.Problems().Err() != nil {
+		out.list.Items = nil // an item that lacks an entry by mistake would hide more than was meant
+	}
 	for _, t := range top.Subs("value_list") {
 		if v := readValues(f, t); v != nil {
 			out.values = append(out.values, v)

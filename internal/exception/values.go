@@ -87,13 +87,7 @@ func readValues(f rule.File, t *rule.Table) *ValueList {
 		t.Bad(numberBesides, "file", "", "%s has both values and a file of them", t.Title())
 	case v.Type == "":
 	case t.Given("values"):
-		b := newValues(v.Type)
-		for i, s := range inline {
-			if !b.add(s) {
-				t.Bad(numberValues, "values", formOf(v.Type), "value %d, %s, is no %s", i+1, quoted(s), v.Type)
-			}
-		}
-		v.finish(b)
+		v.readInline(t, inline)
 	case file != "":
 		if hint, err := v.readFile(f, file); err != nil {
 			t.Bad(numberValues, "file", hint, "%v", err)
@@ -105,6 +99,24 @@ func readValues(f rule.File, t *rule.Table) *ValueList {
 		return nil
 	}
 	return v
+}
+
+// readInline reads values that stand in t. With a bad one among them the list cannot be used: what is not in it would be
+// hidden by mistake.
+func (v *ValueList) readInline(t *rule.Table, values []string) {
+	b, bad := newValues(v.Type), false
+	for i, s := range values {
+		if !b.add(s) {
+			bad = true
+			t.Bad(numberValues, "values", formOf(v.Type), "value %d, %s, is no %s", i+1, quoted(s), v.Type)
+		}
+	}
+	if bad {
+		return
+	}
+	if err := v.finish(b); err != nil {
+		t.Bad(numberValues, "values", "", "%v", err)
+	}
 }
 
 // readFile reads the values of a file, one a line.
@@ -154,7 +166,7 @@ func eachLine(file fs.File, take func(number int, line string)) error {
 	}
 	counted := &counter{from: file}
 	lines := bufio.NewScanner(io.LimitReader(counted, before.Size()+1))
-	lines.Buffer(make([]byte, 64<<10), MaxValue+2)
+	lines.Buffer(make([]byte, 4<<10), MaxValue+2)
 	number := 0
 	for lines.Scan() {
 		number++

@@ -3,6 +3,7 @@ package rule
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -99,11 +100,11 @@ func (d *document) report(code string, at diag.Span, hint, format string, args .
 // diagnostics returns what was found, sorted.
 func (d *document) diagnostics() diag.List {
 	d.found.Sort()
-	if d.more > 0 {
-		d.found = append(d.found, diag.Diagnostic{Severity: diag.Note, File: d.file,
-			Message: fmt.Sprintf("%d more mistakes are not listed", d.more)})
+	if d.more == 0 {
+		return d.found
 	}
-	return d.found
+	return append(slices.Clone(d.found), diag.Diagnostic{Severity: diag.Note, File: d.file,
+		Message: fmt.Sprintf("%d more mistakes are not listed", d.more)})
 }
 
 // within is the place of the entry at path; of one that lies too deep to be followed, that of the nearest one around it.
