@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"io"
+	"slices"
 	"sort"
 	"strings"
 	"time"
@@ -56,6 +57,10 @@ func readRules(paths []string, tell io.Writer) ruleset {
 	out.rules = run
 	for _, r := range cannot {
 		out.skip(r.RuleID, r.CannotRun)
+		if absent := absentOf(r); r.Enabled && len(absent) > 0 {
+			fmt.Fprint(tell, absent.Render())
+			out.bad = true
+		}
 	}
 	return out
 }
@@ -72,6 +77,23 @@ func (s *ruleset) tell(problems diag.List, tell io.Writer) {
 		}
 	}
 	s.bad = s.bad || problems.Err() != nil
+}
+
+// absentOf tells what r cannot do without and was not read with it.
+func absentOf(r *rule.Rule) diag.List {
+	var out diag.List
+	for _, l := range r.Lacks() {
+		if l.Code == rule.CodeAbsent {
+			out = append(out, r.Diagnose(l, diag.Error))
+		}
+	}
+	return out
+}
+
+// beyond reports whether err says no more than that this version does not run such a rule.
+func beyond(err error) bool {
+	found := diag.Of(err)
+	return len(found) > 0 && !slices.ContainsFunc(found, func(d diag.Diagnostic) bool { return d.Code != detect.CodeCannotRun })
 }
 
 // byFile parts diagnostics by the file that they are about, in the order of their first.
@@ -126,6 +148,10 @@ func (s *ruleset) compile(fields plan.Resolver, tell io.Writer) []*detect.Progra
 	kept := s.rules[:0]
 	for _, r := range s.rules {
 		p, err := detect.CompileWith(r, fields, s.exceptions)
+		if beyond(err) {
+			s.skip(r.RuleID, diag.Of(err)[0].Message)
+			continue
+		}
 		if err != nil {
 			s.fail(r, err, tell)
 			continue

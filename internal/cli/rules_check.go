@@ -102,8 +102,12 @@ func judgeRule(r *rule.Rule, lists *exception.Lists) (state string, problems dia
 		d.Span, d.Text = places.At(key)
 		problems = append(problems, d)
 	}
-	for _, l := range r.Lacks() {
-		note(l.Key, rule.CodeLacks, l.Why)
+	for _, l := range append(r.Lacks(), r.Notes()...) {
+		severity := diag.Note
+		if l.Code == rule.CodeAbsent {
+			severity = diag.Warning // the rule is right, and needs no newer version to run
+		}
+		problems = append(problems, r.Diagnose(l, severity))
 	}
 	if !r.Enabled {
 		note("enabled", rule.CodeOff, "the file switches the rule off")
@@ -114,6 +118,11 @@ func judgeRule(r *rule.Rule, lists *exception.Lists) (state string, problems dia
 		_, err := detect.Compile(&on, resolver)
 		_, unlisted := lists.Of(r)
 		problems = append(problems, unlisted...)
+		if beyond(err) {
+			note("data_view_id", rule.CodeLacks, diag.Of(err)[0].Message)
+			problems.Sort()
+			return stateCannotRun, problems
+		}
 		for _, d := range diag.Of(err) {
 			if key := compiledKey[d.Code]; key != "" && d.Text == "" {
 				d.Span, d.Text = places.At(key)
@@ -243,7 +252,7 @@ func summary(w io.Writer, found []judged) {
 		total[j.state]++
 		for _, d := range j.problems {
 			switch d.Code {
-			case rule.CodeLacks:
+			case rule.CodeLacks, rule.CodeAbsent:
 				lacks[d.Message]++
 			case rule.CodeOff:
 				off++

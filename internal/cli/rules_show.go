@@ -145,7 +145,7 @@ func (p *portrait) write(w io.Writer) {
 func (p *portrait) status() []string {
 	out := []string{map[string]string{stateRuns: "runs", stateCannotRun: "cannot run yet", stateInvalid: "invalid"}[p.state]}
 	for _, d := range p.problems {
-		if d.Severity == diag.Error || d.Code == rule.CodeLacks || d.Code == rule.CodeOff {
+		if d.Severity == diag.Error || d.Code == rule.CodeLacks || d.Code == rule.CodeAbsent || d.Code == rule.CodeOwnQuery || d.Code == rule.CodeOff {
 			out = append(out, d.Message)
 		}
 	}
@@ -273,8 +273,10 @@ func (p *portrait) unseen() []string {
 func (p *portrait) reads() string {
 	r := p.rule
 	switch {
-	case r.DataViewID != "":
+	case r.DataViewID != "" && len(r.Index) == 0:
 		return "the data view " + r.DataViewID
+	case r.DataViewID != "":
+		return strings.Join(r.Index, ", ") + " (the data view " + r.DataViewID + ")"
 	case r.Type == rule.TypeESQL:
 		return "what its query names"
 	case r.Type == rule.TypeMachineLearning:

@@ -93,6 +93,10 @@ func CompileWith(r *rule.Rule, resolver plan.Resolver, lists *exception.Lists) (
 		p.fixed = expr.All(p.fixed, opposite(p.hidden.Always()))
 	}
 	p.reads = p.pathsRead()
+	if name, computed := p.computed(); computed {
+		bad(CodeCannotRun, "", "the field %s is computed by a script of the data view %s, which cannot run", name, r.DataViewID)
+		return nil, found
+	}
 	return p, nil
 }
 
@@ -107,6 +111,23 @@ func opposite(c expr.Cond) expr.Cond {
 		return expr.Const{Value: !c.Value}
 	}
 	return expr.Not{Cond: c}
+}
+
+// computed names a field of the query or the new terms that no event has, as the data view computes it.
+func (p *Program) computed() (name string, is bool) {
+	cond, err := p.cond(anyTime)
+	if err != nil || len(p.Rule.Runtime) == 0 {
+		return "", false
+	}
+	paths, _ := expr.Paths(cond)
+	paths = append(paths, p.Time.Paths()...)
+	paths = append(paths, p.Rule.NewTermsFields...)
+	for _, path := range paths {
+		if slices.Contains(p.Rule.Runtime, path) {
+			return path, true
+		}
+	}
+	return "", false
 }
 
 // pathsRead are the paths that a run reads of every candidate; nil where the query reads the whole event.

@@ -70,8 +70,9 @@ type executor interface {
 
 // executors has one entry for each rule type that can run.
 var executors = map[string]executor{
-	rule.TypeQuery:    query{},
-	rule.TypeNewTerms: newTerms{},
+	rule.TypeQuery:      query{},
+	rule.TypeSavedQuery: query{}, // once its query is looked up it is nothing else (rule-execution.md §3.5)
+	rule.TypeNewTerms:   newTerms{},
 }
 
 // Run runs p over w. It is deterministic: the same snapshot, window and history give the same alerts with the same IDs.

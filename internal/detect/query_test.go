@@ -206,6 +206,26 @@ func TestCompileRefuses(t *testing.T) {
 	}
 }
 
+// A field that a data view computes is no field of any event: a rule that reads one cannot run.
+func TestCompileRefusesComputedFields(t *testing.T) {
+	f := func(more string, refused bool, computed ...string) {
+		t.Helper()
+		r := *parse(t, "computed", more)
+		r.Runtime = computed
+		_, err := detect.Compile(&r, declared(t))
+		found := diag.Of(err)
+		if refused != (len(found) == 1 && found[0].Code == detect.CodeCannotRun && strings.Contains(found[0].Message, computed[0])) {
+			t.Errorf("%s with %v computed: %v", more, computed, err)
+		}
+	}
+	f("type='query'\nquery='event.action: login and hour > 3'", true, "hour")
+	f("type='query'\nquery='event.action: login and hour > 3 and @timestamp > now-1h'", true, "hour")
+	f("type='query'\nquery='event.action: login'\nfilters=[{query={match_phrase={hour=3}}}]", true, "hour")
+	f("type='query'\nquery='event.action: login'\ntimestamp_override='event.created'", true, "event.created")
+	f("type='new_terms'\nquery='event.action: login'\n"+terms("now-1d", "user.name", "source.ip"), true, "source.ip")
+	f("type='query'\nquery='event.action: login'", false, "hour", "user.name")
+}
+
 func TestProgramID(t *testing.T) {
 	seen := map[string]string{}
 	f := func(what, more string, same bool) {
@@ -241,7 +261,7 @@ func TestTypesThatRun(t *testing.T) {
 	for _, kind := range rule.Types() {
 		r := &rule.Rule{RuleID: "r", Type: kind, Language: rule.LanguageKuery, From: "now-6m", To: "now", Interval: "5m", MaxSignals: 1}
 		_, err := detect.Compile(r, declared(t))
-		runs := kind == rule.TypeQuery || kind == rule.TypeNewTerms
+		runs := kind == rule.TypeQuery || kind == rule.TypeSavedQuery || kind == rule.TypeNewTerms
 		if (err == nil) != runs {
 			t.Errorf("%s: %v", kind, err)
 		}

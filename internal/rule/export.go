@@ -26,12 +26,15 @@ const (
 	LineExceptionList
 	LineExceptionItem
 	LineConnector
+	LineSavedQuery
+	LineDataView
+	LineOther // a saved object of another kind
 	LineSummary
 )
 
 // String returns what the kind is called.
 func (k LineKind) String() string {
-	return [...]string{"rule", "exception list", "exception item", "connector", "summary"}[k]
+	return [...]string{"rule", "exception list", "exception item", "connector", "saved query", "data view", "saved object", "summary"}[k]
 }
 
 // Line is one line of an export.
@@ -50,7 +53,7 @@ type Line struct {
 // Places finds where what steps lead to, keys and indexes in Object, stands: a diagnostic with File, Text and Span set. Of
 // what the line does not say it is the place of what is nearest around.
 func (l Line) Places() func(steps ...string) diag.Diagnostic {
-	locator := Locator{rule: &Rule{File: l.file, source: source{text: l.text, json: true, start: l.start, end: l.end}}}
+	locator := l.locator()
 	return func(steps ...string) diag.Diagnostic {
 		d := diag.Diagnostic{File: l.file}
 		d.Span, d.Text = locator.Path(steps...)
@@ -197,7 +200,12 @@ func kindOf(t *table) (LineKind, bool) {
 		}
 		return false
 	}
+	saved, isSaved := savedKindOf(t)
 	switch {
+	case isSaved:
+		return saved, true
+	case t.given("exportedCount"):
+		return LineSummary, true
 	case t.given("exported_count") || t.given("exported_rules_count") || t.given("exported_exception_list_count"):
 		return LineSummary, true
 	case t.given("attributes") && of("type", "action"):
@@ -268,6 +276,9 @@ var shapes = map[LineKind]func(*table){
 	LineExceptionList: exceptionListShape,
 	LineExceptionItem: exceptionItemShape,
 	LineConnector:     connectorShape,
+	LineSavedQuery:    savedQueryShape,
+	LineDataView:      dataViewShape,
+	LineOther:         otherShape,
 	LineSummary:       summaryShape,
 }
 
@@ -388,6 +399,10 @@ var counted = []struct {
 }
 
 func summaryShape(t *table) {
+	if t.given("exportedCount") { // of an export of saved objects, whose order is free
+		t.others()
+		return
+	}
 	if !t.given("exported_exception_list_count") { // as the summary of an export of exceptions alone has it
 		t.need("exported_rules_count")
 	}

@@ -30,7 +30,8 @@ type Set struct {
 	Files int
 	// Found has an entry for each rule, good or bad, and for each file without one.
 	Found []Found
-	// Lines are what exports hold besides rules: exception lists and their items, connectors.
+	// Lines are what exports hold besides rules: exception lists and their items, connectors, saved queries, data views. Rules
+	// mean what the last two say, where they refer to them.
 	Lines []Line
 	// Exceptions are the files with exceptions: those in folders called ExceptionsFolder, within the folders that were read
 	// and beside the files.
@@ -47,7 +48,7 @@ type Found struct {
 	Problems diag.List
 }
 
-// ReadFile reads the rule in the TOML file called name. The error is a diag.List.
+// ReadFile reads the rule in the TOML file called name, and what it refers to in the exports beside it. The error is a diag.List.
 func ReadFile(name string) (*Rule, error) {
 	folder, base := filepath.Split(filepath.Clean(name))
 	if folder == "" {
@@ -57,7 +58,13 @@ func ReadFile(name string) (*Rule, error) {
 	if len(found) > 0 {
 		return nil, found
 	}
-	return Parse(name, data)
+	r, err := Parse(name, data)
+	if err != nil {
+		return nil, err
+	}
+	l := loader{set: Set{Rules: []*Rule{r}}, folders: []string{folder}}
+	l.resolveAll()
+	return r, nil
 }
 
 // Load reads the rules of files and of folders: of a folder every *.toml in it and below it but those that hold tests
@@ -83,8 +90,10 @@ func Load(names ...string) Set {
 					l.once(beside)
 				}
 			}
+			l.folders = append(l.folders, filepath.Dir(name))
 		}
 	}
+	l.resolveAll()
 	return l.set
 }
 
@@ -92,6 +101,7 @@ func Load(names ...string) Set {
 func LoadFS(tree fs.FS) Set {
 	l := loader{ids: map[string]string{}, read: map[string]bool{}}
 	l.folder(tree, ".", func(p string) File { return File{Name: p, tree: tree, path: p} })
+	l.resolveAll()
 	return l.set
 }
 
@@ -99,6 +109,8 @@ type loader struct {
 	set  Set
 	ids  map[string]string // where each rule_id was first found
 	read map[string]bool   // by name
+
+	folders []string // of the files that were named
 }
 
 // problem adds what is wrong with a path as a whole.

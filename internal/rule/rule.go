@@ -72,12 +72,15 @@ type Rule struct {
 	Interval   string // how often it runs: a positive number and s, m, h or d
 	MaxSignals int    // how many alerts one run makes at most, ≥ 1
 
+	// What the rule looks for, and where. Of a rule that Load found the data view or the saved query for, these are as they
+	// say; it is written as its own file has it.
 	Index      []string // the patterns of the streams to read; nil: all event streams
 	DataViewID string
 	Query      string
 	Language   string        // one of the languages, "" for machine learning
 	Filters    []event.Value // further conditions, as objects
 	SavedID    string
+	Runtime    []string // the fields that the data view computes by scripts, sorted: no event has them
 
 	NewTermsFields     []string // of a new_terms rule, 1 to MaxNewTermsFields
 	HistoryWindowStart string   // of a new_terms rule: date math or an instant
@@ -139,6 +142,7 @@ type Rule struct {
 	CannotRun string
 
 	source source
+	found  *found // nil: it refers to nothing, or Load did not look
 }
 
 // Metadata is what a file says about itself rather than about what to detect.

@@ -1,6 +1,7 @@
 package rule
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -61,6 +62,10 @@ func (l *Locator) Path(steps ...string) (span diag.Span, text string) {
 // Below returns a function that says where what lies below a key stands, by the way of keys and indexes that leads to it:
 // a diagnostic with File, Text and Span set. Filters are located so.
 func (l *Locator) Below(key string) func(steps []string) diag.Diagnostic {
+	if line, way := l.rule.objectOf(key); line != nil {
+		places := line.Places()
+		return func(steps []string) diag.Diagnostic { return places(slices.Concat(way, steps)...) }
+	}
 	return func(steps []string) diag.Diagnostic {
 		d := diag.Diagnostic{File: l.rule.File}
 		d.Span, d.Text = l.Path(append([]string{key}, steps...)...)
@@ -73,6 +78,9 @@ func (l *Locator) Below(key string) func(steps []string) diag.Diagnostic {
 func (l *Locator) In(key string, found diag.List) diag.List {
 	if len(found) == 0 {
 		return nil
+	}
+	if line, way := l.rule.objectOf(key); line != nil {
+		return line.locator().In(strings.Join(way, "\x00"), found)
 	}
 	out := make(diag.List, len(found))
 	file, text := l.rule.File, l.rule.source.text

@@ -29,36 +29,46 @@ var languagesOf = map[string][]string{
 }
 
 // runs lists the types that this version runs.
-var runs = []string{TypeQuery, TypeNewTerms}
+var runs = []string{TypeQuery, TypeNewTerms, TypeSavedQuery}
 
 // The codes of what a sound rule is told of.
 const (
 	CodeLacks = "RULE0201" // this version of Tocsin cannot do what a key of the rule asks for
 	CodeOff   = "RULE0202" // the file switches the rule off
+	// CodeAbsent: a data view or a saved query that the rule cannot do without was not read with it.
+	CodeAbsent = "RULE0203"
+	// CodeOwnQuery: the saved query was not read with the rule, and its own query stands in for it.
+	CodeOwnQuery = "RULE0204"
 )
 
-// Lack is something that this version of Tocsin cannot do for a rule.
+// Lack is something that keeps a sound rule from running.
 type Lack struct {
-	Key string // the key of the rule that asks for it
-	Why string
+	Key  string // the key of the rule that asks for it
+	Code string // CodeLacks: this version of Tocsin cannot do it; CodeAbsent
+	Why  string
+	Hint string
 }
 
-// Lacks says what of the rule this version of Tocsin cannot do; nil when it can do all of it. Whether the rule is switched
-// on plays no part.
+// Lacks says what of the rule this version of Tocsin cannot do, or not with what was read; nil when it can do all of it.
+// Whether the rule is switched on plays no part.
 func (r *Rule) Lacks() []Lack {
 	if !slices.Contains(runs, r.Type) {
-		return []Lack{{"type", fmt.Sprintf("rule type %s cannot run yet", r.Type)}}
+		return []Lack{{Key: "type", Code: CodeLacks, Why: fmt.Sprintf("rule type %s cannot run yet", r.Type)}}
 	}
 	var out []Lack
-	lacks := func(key, format string, args ...any) { out = append(out, Lack{key, fmt.Sprintf(format, args...)}) }
+	lacks := func(key, format string, args ...any) {
+		out = append(out, Lack{Key: key, Code: CodeLacks, Why: fmt.Sprintf(format, args...)})
+	}
 	if r.Language != LanguageKuery {
 		lacks("language", "language %s cannot run yet", r.Language)
 	}
-	if r.DataViewID != "" {
-		lacks("data_view_id", "data_view_id cannot be looked up yet")
+	if r.lacksView() {
+		out = append(out, Lack{Key: "data_view_id", Code: CodeAbsent, Why: fmt.Sprintf("no data view that was read has the ID or title %q", short(r.DataViewID)),
+			Hint: "export it (saved objects, NDJSON) and put the file beside the rule"})
 	}
-	if r.SavedID != "" {
-		lacks("saved_id", "saved_id cannot be looked up yet")
+	if r.lacksQuery() && r.Query == "" {
+		out = append(out, Lack{Key: "saved_id", Code: CodeAbsent, Why: fmt.Sprintf("no saved query that was read has the ID %q, and the rule has none of its own", short(r.SavedID)),
+			Hint: "export it (saved objects, NDJSON) and put the file beside the rule"})
 	}
 	if r.Suppression != nil {
 		lacks("alert_suppression", "alert_suppression cannot be applied yet")

@@ -20,6 +20,7 @@ func (r *Rule) Complete() event.Value { return event.Object(r.exported(true)...)
 func (r *Rule) AppendJSON(dst []byte) []byte { return r.JSON().AppendJSON(dst) }
 
 func (r *Rule) exported(complete bool) object {
+	r = r.asWritten()
 	out := r.members(inExports, complete)
 	if own := r.own(); len(own) > 0 && r.Meta.Member(ownKey).IsNull() {
 		meta := object(slices.Clone(r.Meta.Members()))
@@ -138,6 +139,7 @@ func (r *Rule) takeOwn(t *table) {
 // AppendTOML appends the rule as a file of its own. The error names what TOML cannot say: a null in a list. Nulls in
 // objects, and what a server said of the rule (Stored), are left out.
 func (r *Rule) AppendTOML(dst []byte) ([]byte, error) {
+	r = r.asWritten()
 	w := tomlWriter{out: dst}
 	out := r.members(inTOML, false)
 	transform := r.Transform
