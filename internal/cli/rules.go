@@ -1,8 +1,10 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 	"sort"
 	"strings"
@@ -14,6 +16,7 @@ import (
 	"github.com/tocsin-sec/tocsin/internal/exception"
 	"github.com/tocsin-sec/tocsin/internal/plan"
 	"github.com/tocsin-sec/tocsin/internal/rule"
+	"github.com/tocsin-sec/tocsin/internal/store"
 	"github.com/tocsin-sec/tocsin/rules"
 )
 
@@ -94,6 +97,37 @@ func absentOf(r *rule.Rule) diag.List {
 func beyond(err error) bool {
 	found := diag.Of(err)
 	return len(found) > 0 && !slices.ContainsFunc(found, func(d diag.Diagnostic) bool { return d.Code != detect.CodeCannotRun })
+}
+
+// hidesMost is the share of what a rule's query finds from which on exceptions that hide it are told of.
+const hidesMost = 0.9
+
+// weigh tells of rules whose exceptions hide nearly all that their queries find in the store.
+func (s *ruleset) weigh(ctx context.Context, db store.Store, programs []*detect.Program, now time.Time, tell io.Writer) error {
+	at, err := db.Latest(ctx)
+	if err != nil {
+		return err
+	}
+	for _, p := range programs {
+		if !p.Excepted() {
+			continue
+		}
+		found, hidden, err := p.Hides(ctx, db, at, now)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err != nil { // so will the rule's runs, and tell
+			continue
+		}
+		if found == 0 || float64(hidden) < hidesMost*float64(found) {
+			continue
+		}
+		s.tell(diag.List{{Code: exception.CodeHidesAll, Severity: diag.Warning, File: p.Rule.File,
+			Message: fmt.Sprintf("exceptions hide %s of the %s that rule %s finds (%.1f %%)", thousands(hidden), counted(found, "event"),
+				p.Rule.Name, math.Floor(1000*float64(hidden)/float64(found))/10),
+			Hint: "let the entries of each exception say what is known to be harmless"}}, tell)
+	}
+	return nil
 }
 
 // byFile parts diagnostics by the file that they are about, in the order of their first.

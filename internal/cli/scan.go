@@ -124,6 +124,9 @@ func (s *scan) run(ctx context.Context) error {
 		return err
 	}
 	programs := s.rules.compile(fieldsOf(profile, streams), s.progress)
+	if err := s.rules.weigh(ctx, s.db, programs, s.data.To, s.progress); err != nil {
+		return err
+	}
 	clock, err := stamps(ctx, s.db, s.streams.Now)
 	if err != nil {
 		return err

@@ -40,7 +40,8 @@ type Program struct {
 	schedule window.Schedule
 	hidden   exception.Hidden                       // what the rule does not see
 	lower    func(now time.Time) (expr.Cond, error) // nil where the query does not hold date math
-	fixed    expr.Cond                              // the query, where it does not hold date math, of what is not always hidden
+	asked    expr.Cond                              // the query, where it does not hold date math
+	fixed    expr.Cond                              // asked, of what is not always hidden
 	fields   []expr.Field                           // the new-terms fields
 	reads    []string                               // the paths that tell whether a candidate alerts; nil: all of it
 }
@@ -89,8 +90,8 @@ func CompileWith(r *rule.Rule, resolver plan.Resolver, lists *exception.Lists) (
 		return nil, err
 	}
 	p.hidden, p.Warnings = lists.Hidden(r, resolver)
-	if p.fixed != nil {
-		p.fixed = expr.All(p.fixed, opposite(p.hidden.Always()))
+	if p.asked = p.fixed; p.asked != nil {
+		p.fixed = expr.All(p.asked, opposite(p.hidden.Always()))
 	}
 	p.reads = p.pathsRead()
 	if name, computed := p.computed(); computed {
@@ -99,12 +100,6 @@ func CompileWith(r *rule.Rule, resolver plan.Resolver, lists *exception.Lists) (
 	}
 	return p, nil
 }
-
-// Excepted reports whether exceptions hide events from the rule.
-func (p *Program) Excepted() bool { return !p.hidden.Empty() }
-
-// HiddenBy returns the exception that keeps a run at now from seeing e; nil where none does.
-func (p *Program) HiddenBy(e *event.Event, now time.Time) *exception.Item { return p.hidden.By(e, now) }
 
 func opposite(c expr.Cond) expr.Cond {
 	if c, ok := c.(expr.Const); ok {
