@@ -111,6 +111,8 @@ func textFunctions(f fact) {
 	f("cidr_match", yes, str("2001:db8::1"), str("2001:db8::/32"))
 	f("cidr_match", no, str("2001:db8::1"), str("0.0.0.0/0"))
 	f("cidr_match", yes, str("::ffff:10.0.0.1"), str("10.0.0.1"))
+	f("cidr_match", yes, str("10.0.0.1"), str("::/0"))
+	f("cidr_match", no, str("10.0.0.1"), str("2001:db8::/32"))
 	f("cidr_match", null, str("somewhere"), str("10.0.0.0/8"))
 	f("cidr_match", null, str("10.0.0.1"), str("10.0.0.0/33"))
 	f("cidr_match", null, str("10.0.0.1"), str("10.0.0.0/8"), null)

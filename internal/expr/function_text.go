@@ -270,7 +270,11 @@ func cidrMatch(args []event.Value) event.Value {
 		if !ok {
 			return event.Null()
 		}
-		found = found || network.Contains(addr.Addr())
+		a := addr.Addr()
+		if network.Addr().Is6() { // ::/0 holds IPv4 addresses too, by their mapped form
+			a = netip.AddrFrom16(a.As16())
+		}
+		found = found || network.Contains(a)
 	}
 	return event.Bool(found)
 }

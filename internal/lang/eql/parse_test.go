@@ -2,13 +2,18 @@ package eql_test
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"reflect"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/tocsin-sec/tocsin/internal/corpus"
 	"github.com/tocsin-sec/tocsin/internal/diag"
 	"github.com/tocsin-sec/tocsin/internal/event"
+	"github.com/tocsin-sec/tocsin/internal/expr"
 	"github.com/tocsin-sec/tocsin/internal/lang/eql"
 )
 
@@ -148,8 +153,14 @@ func FuzzParse(f *testing.F) {
 	for _, q := range corpusQueries(f) {
 		f.Add(q)
 	}
+	o := eql.Options{Resolver: fields(f)}
+	e, err := event.Decode([]byte(`{"user":{"name":["Root","ci"]},"source":{"ip":"10.0.0.1","port":22},"error":true,
+		"@timestamp":"2026-03-01","params":{"key":"x"},"script":"a b"}`), event.DecodeOptions{})
+	if err != nil {
+		f.Fatal(err)
+	}
 	f.Fuzz(func(t *testing.T, query string) {
-		_, err := eql.Parse(query)
+		q, err := eql.Parse(query)
 		if err != nil {
 			found := diag.Of(err)
 			if len(found) != 1 || found[0].Code == "" || found[0].Message == "" || found[0].Span.Start > len(query) ||
@@ -162,15 +173,60 @@ func FuzzParse(f *testing.F) {
 		if why := refix(query); why != "" {
 			t.Errorf("%q: %s", query, why)
 		}
+		found := eql.Check(q, o)
+		found.Render()
+		p, err := eql.Lower(q, o)
+		if (err == nil) != (found.Err() == nil) {
+			t.Errorf("%q: Check finds %v, Lower %v", query, found, err)
+		}
+		if err != nil {
+			return
+		}
+		again, err := eql.Lower(parse(t, eql.String(q)), o)
+		if err != nil || describe(again) != describe(p) {
+			t.Errorf("%q: printed, it means %s (%v), not %s", query, describe(again), err, describe(p))
+		}
+		if p.Events != nil {
+			outcome := expr.Eval(p.Events, e)
+			if not := expr.Eval(expr.Not{Cond: p.Events}, e); not != expr.True-outcome {
+				t.Errorf("%q is %d, its opposite %d", query, outcome, not)
+			}
+		}
 	})
 }
 
 // corpusQueries are the queries of the corpus where it is there.
 func corpusQueries(t testing.TB) []string {
-	dir := corpus.Root() + "/" + serverCorpus
+	dir := filepath.Join(corpus.Root(), filepath.FromSlash(serverCorpus))
 	var out []string
 	for _, name := range []string{"supported", "unsupported"} {
 		out = append(out, existing(t, dir+"/queries-"+name+"-extract.eql")...)
 	}
+	quoted := regexp.MustCompile(`"(?:expr|eql)": ?("(?:[^"\\]|\\.)*")`)
+	for _, name := range []string{"fold.jsonl", "function_ref_examples.jsonl", "querytranslator.jsonl"} {
+		lines, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil {
+			continue // the corpus is absent
+		}
+		for _, m := range quoted.FindAllSubmatch(lines, -1) {
+			q, err := strconv.Unquote(string(m[1]))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if name != "querytranslator.jsonl" {
+				q = "any where (" + q + ") == null"
+			}
+			out = append(out, q)
+		}
+	}
 	return out
+}
+
+func parse(t testing.TB, query string) *eql.Query {
+	t.Helper()
+	q, err := eql.Parse(query)
+	if err != nil {
+		t.Fatalf("%s: %v", query, err)
+	}
+	return q
 }

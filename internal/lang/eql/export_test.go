@@ -1,0 +1,30 @@
+package eql
+
+import (
+	"errors"
+
+	"github.com/tocsin-sec/tocsin/internal/expr"
+)
+
+// LowerValue returns the value that an expression means. Fields give their least value.
+func LowerValue(text string, o Options) (expr.Value, error) {
+	n, err := ParseExpr(text)
+	if err != nil {
+		return nil, err
+	}
+	b := binder{Options: o, text: text}
+	v := b.value(n)
+	if err := b.found.Err(); err != nil {
+		return nil, err
+	}
+	return v.x, nil
+}
+
+// RegexText returns the expression that patterns become.
+func RegexText(fold bool, patterns ...string) (string, error) {
+	re, _, err := compileRegex(patterns, fold)
+	if err != nil {
+		return "", errors.New(err.message)
+	}
+	return re.String(), nil
+}
