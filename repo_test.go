@@ -31,7 +31,8 @@ var layers = [][]string{
 	5: {"internal/exec", "internal/lang/filter", "internal/lang/eql", "internal/lang/esql", "internal/normalize",
 		"internal/enrich", "internal/source", "internal/lang/kql/kqltest"},
 	6: {"internal/store/mem", "internal/store/duck", "internal/store/opensearch", "internal/normalize/*",
-		"internal/source/*", "internal/rule", "internal/sighting", "internal/lang/filter/filtertest"},
+		"internal/source/*", "internal/rule", "internal/sighting", "internal/lang/filter/filtertest",
+		"internal/lang/eql/eqltest"},
 	7: {"internal/store/storetest", "internal/alert", "internal/exception"},
 	8: {"internal/detect", "internal/notify"},
 	9: {"internal/ingest", "internal/schedule", "internal/explain", "internal/investigate", "internal/cases",
@@ -54,7 +55,7 @@ var owners = map[string][]string{
 	"github.com/duckdb/duckdb-go/v2":       {"internal/store/duck"},
 	"github.com/duckdb/duckdb-go-bindings": {"internal/store/duck"},
 	"github.com/klauspost/compress":        {"internal/source", "internal/source/*"},
-	"github.com/pelletier/go-toml/v2":      {"internal/rule", "internal/config"},
+	"github.com/pelletier/go-toml/v2":      {"internal/rule", "internal/config", "internal/lang/eql/eqltest"},
 	"github.com/clipperhouse/uax29/v2":     {"internal/expr"},
 	"github.com/ua-parser/uap-go":          {"internal/enrich"},
 	"github.com/oschwald/maxminddb-golang/v2": {

@@ -65,6 +65,7 @@ type operand struct {
 	x      expr.Value
 	class  class
 	field  *expr.Field // where it is a field and nothing more
+	maybe  bool        // the field is written ?field
 	absent bool        // it is null because nothing declares a field
 	at     diag.Span
 }
@@ -260,7 +261,7 @@ func (b *binder) field(n *Field) operand {
 		b.seen[f] = true
 		b.reads = append(b.reads, f)
 	}
-	return operand{x: expr.Least{Field: f}, class: c, field: &f, at: n.At}
+	return operand{x: expr.Least{Field: f}, class: c, field: &f, maybe: n.Optional, at: n.At}
 }
 
 // resolve finds the field that n names; absent is true for an optional one that nothing declares, ok false where it is
@@ -300,14 +301,17 @@ func (b *binder) resolve(n *Field) (f expr.Field, absent, ok bool) {
 	return f, false, true
 }
 
-// exact returns the field that reads the values of an analysed one as they are.
+// exact returns the field that reads the values of an analysed one as they are: a multi-field of it, or, of an alias, of
+// the field that it stands for.
 func (b *binder) exact(path string, f expr.Field) (expr.Field, bool) {
-	if sub, ok := b.Resolver.Field(path + ".keyword"); ok && sub.Path == f.Path && sub.Type.IsKeyword() {
-		return sub, true
-	}
-	for _, sub := range b.Resolver.Expand(expr.Stars(path+".", "")) {
-		if sub.Path == f.Path && sub.Type.IsKeyword() {
+	for _, name := range []string{path, f.Path} {
+		if sub, ok := b.Resolver.Field(name + ".keyword"); ok && sub.Path == f.Path && sub.Type.IsKeyword() {
 			return sub, true
+		}
+		for _, sub := range b.Resolver.Expand(expr.Stars(name+".", "")) {
+			if sub.Path == f.Path && sub.Type.IsKeyword() {
+				return sub, true
+			}
 		}
 	}
 	return f, false

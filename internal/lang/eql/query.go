@@ -33,7 +33,7 @@ func (b *binder) query(n Expr) expr.Cond {
 		if left.field == nil {
 			return nil
 		}
-		return b.fieldCompared(*left.field, right, op)
+		return b.fieldCompared(left, right, op)
 	case *In:
 		if !isField(n.Expr) {
 			return nil
@@ -162,8 +162,15 @@ func like(f expr.Field, p expr.Pattern, fold bool) expr.Cond {
 }
 
 // fieldCompared compares a field with a constant.
-func (b *binder) fieldCompared(f expr.Field, right operand, op CompareOp) expr.Cond {
+func (b *binder) fieldCompared(left, right operand, op CompareOp) expr.Cond {
+	f := *left.field
 	v, _ := right.constant()
+	if left.maybe && left.class == texts && (right.class == numbers || right.class == booleans) {
+		// The server refuses this of fields that have to be there, and compares with the text of those that need not.
+		b.warn(CodeOtherKind, right.at, fmt.Sprintf("a text is compared with %v, by its text", right.class), "put it in quotes")
+		v = event.String(v.Text())
+		right = literal(v, right.at)
+	}
 	if v.IsNull() {
 		switch op {
 		case Equal:
@@ -376,6 +383,7 @@ func (b *binder) converted(c class, o operand) (v event.Value, network netip.Pre
 const (
 	CodeLiteralStar = "EQL0201" // a star where it is an ordinary character
 	CodeAnchor      = "EQL0202" // ^ or $ in a regular expression, where they are ordinary characters
+	CodeOtherKind   = "EQL0203" // an optional field of texts that is compared with a number or a boolean
 )
 
 // warnStars warns of wildcards in comparisons that have none.
