@@ -41,6 +41,7 @@ func benchOptions(events int) demo.Options {
 	opt.Days = min(max(benchDays, events/benchADay), benchMaxDays)
 	opt.Days = max(min(opt.Days, events/demo.MinPerDay), demo.MinDays)
 	opt.Keys = min(benchKeys, events/4)
+	opt.LastHour = true
 	return opt
 }
 

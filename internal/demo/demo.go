@@ -28,6 +28,8 @@ type Options struct {
 	// Keys is how many keys request parameters have, over the whole archive, besides those of their calls: 0 to MaxKeys, and
 	// to a quarter of Events, so that each occurs.
 	Keys int
+	// LastHour puts one more first sighting into the last hour, among users who ask who they are every day.
+	LastHour bool
 }
 
 // Bounds of Options.

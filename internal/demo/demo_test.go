@@ -167,7 +167,9 @@ func TestArchive(t *testing.T) {
 	more.Events, more.Seed = 61_234, 7
 	long := demo.Bundled()
 	long.Events, long.Days, long.Seed, long.End = 20_000, 45, 3, time.Date(2025, 1, 2, 0, 0, 0, 0, time.UTC)
-	for _, opt := range []demo.Options{demo.Bundled(), more, long} {
+	last := demo.Bundled()
+	last.Events, last.Days, last.LastHour, last.Keys = 30_000, 60, true, 1000
+	for _, opt := range []demo.Options{demo.Bundled(), more, long, last} {
 		t.Run(fmt.Sprintf("%d events in %d days", opt.Events, opt.Days), func(t *testing.T) {
 			t.Parallel()
 			archive(t, opt)
@@ -294,12 +296,19 @@ func archive(t *testing.T, opt demo.Options) {
 		}
 	}
 	atLeast("roles whose sessions rotate", rotating, 10)
-	plainly(t, truth, distinct)
+	stories := 3
+	if opt.LastHour {
+		stories++
+		if last := truth.Alerts[len(truth.Alerts)-1]; last.Time.Before(truth.To.Add(-time.Hour)) {
+			t.Errorf("the last alert is at %s", last.Time)
+		}
+	}
+	plainly(t, truth, stories, distinct)
 }
 
 // plainly reads the two rules as a person would and compares that with the truth: a successful GetCallerIdentity of an
 // identity that had none in the 15 days before.
-func plainly(t *testing.T, truth demo.Truth, distinct []record) {
+func plainly(t *testing.T, truth demo.Truth, stories int, distinct []record) {
 	const history = 15 * 24 * time.Hour
 	slices.SortStableFunc(distinct, func(a, b record) int { return a.EventTime.Compare(b.EventTime) })
 	last, asked := map[string]time.Time{}, map[string]int{}
@@ -334,8 +343,8 @@ func plainly(t *testing.T, truth demo.Truth, distinct []record) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("truth against a plain reading of the rules:\n%s", diff)
 	}
-	if len(want) != 3 {
-		t.Errorf("%d alerts, expected 3", len(want))
+	if len(want) != stories {
+		t.Errorf("%d alerts, expected %d", len(want), stories)
 	}
 	often := 0
 	for _, n := range asked {

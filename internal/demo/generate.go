@@ -49,6 +49,15 @@ type slot struct {
 	stories []story
 }
 
+// told is how many calls the stories of the slot make.
+func (s *slot) told() int {
+	n := 0
+	for _, st := range s.stories {
+		n += max(len(st.steps), 1) // a special record is one
+	}
+	return n
+}
+
 func newGenerator(opt Options, out *archive) *generator {
 	g := &generator{
 		opt: opt, out: out, r: rand.New(rand.NewPCG(opt.Seed, 1)),
@@ -99,8 +108,10 @@ func (o Options) level() int {
 func (g *generator) run() error {
 	slots := g.slots()
 	var all, done float64
+	told := 0 // events of the stories that are still to come
 	for _, s := range slots {
 		all += s.weight
+		told += s.told()
 	}
 	for n, s := range slots {
 		g.now, g.delivered = s, map[place]time.Time{}
@@ -108,10 +119,12 @@ func (g *generator) run() error {
 			return err
 		}
 		done += s.weight
+		told -= s.told()
 		target := int(math.Round(float64(g.opt.Events) * done / all))
 		if n == len(slots)-1 {
 			target = g.opt.Events
 		}
+		target = min(target, g.opt.Events-told)
 		if err := g.traffic(s, target); err != nil {
 			return err
 		}

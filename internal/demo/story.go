@@ -111,6 +111,13 @@ func (g *generator) stories() []story {
 		message: "Failed authentication", response: []byte(`{"ConsoleLogin":"Failure"}`),
 		extra: []byte(`{"LoginTo":"https://console.aws.amazon.com/console/home","MobileVersion":"No","MFAUsed":"No"}`),
 	}})
+	if g.opt.LastHour {
+		for n, name := range []string{"ci-pipeline", "backup-runner", "terraform-plan"} {
+			out = append(out, story{at: before(1, fmt.Sprintf("23:%d:07", 12+3*n)), who: g.named(name, platform), steps: ask})
+		}
+		out = append(out, story{at: before(1, "23:16:30"), who: g.named("billing-export", platform), steps: ask, rule: RuleIdentity,
+			why: "asks for the first time, in the last hour"})
+	}
 	slices.SortStableFunc(out, func(a, b story) int { return a.at.Compare(b.at) })
 	return out
 }
