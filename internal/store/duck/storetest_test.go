@@ -23,3 +23,4 @@ func engine() storetest.Engine {
 
 func TestStore(t *testing.T)          { storetest.Run(t, engine()) }
 func TestKQLConformance(t *testing.T) { storetest.KQL(t, engine()) }
+func TestEQLConformance(t *testing.T) { storetest.EQL(t, engine()) }

@@ -20,3 +20,4 @@ func TestContract(t *testing.T)       { storetest.Contract(t, engine()) }
 func TestCorpus(t *testing.T)         { storetest.Corpus(t, engine()) }
 func TestDocuments(t *testing.T)      { storetest.Documents(t, engine()) }
 func TestKQLConformance(t *testing.T) { storetest.KQL(t, engine()) }
+func TestEQLConformance(t *testing.T) { storetest.EQL(t, engine()) }

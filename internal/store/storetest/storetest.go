@@ -6,9 +6,10 @@
 //			Open: func(t testing.TB, dir string, types storetest.Types) store.Store { … }})
 //	}
 //
-// There are five witnesses. Contract asks for what the interfaces promise. Corpus runs the plans of testdata over their
+// There are six witnesses. Contract asks for what the interfaces promise. Corpus runs the plans of testdata over their
 // events and compares the rows with those that were derived by hand. Documents stores odd documents and reads them back.
-// Random holds the engine equal to store/mem on random plans over random events. KQL asks what a real server answered.
+// Random holds the engine equal to store/mem on random plans over random events. KQL and EQL ask what a real server
+// answered.
 //
 // The package is for tests. It knows no engine but mem.
 package storetest
@@ -34,7 +35,7 @@ type Engine struct {
 	Persistent bool
 }
 
-// Run runs all tests but KQL, which has its corpus outside of the repository.
+// Run runs all tests but KQL and EQL, which have their corpora outside of the repository.
 func Run(t *testing.T, e Engine) {
 	t.Run("contract", func(t *testing.T) { Contract(t, e) })
 	t.Run("corpus", func(t *testing.T) { Corpus(t, e) })
