@@ -5,6 +5,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -95,6 +96,15 @@ func TestWriteJSON(t *testing.T) {
 	}
 	if r.Limit != 250_000.12345 || r.Stages["insert"] != 4.00049 {
 		t.Errorf("writing changed the figures: %+v", r)
+	}
+}
+
+func TestProcessorTime(t *testing.T) {
+	before := bench.ProcessorTime()
+	if before == 0 {
+		t.Skip("skipped: this system does not tell the time of processors")
+	}
+	for sum := 0; bench.ProcessorTime() < before+time.Millisecond; sum++ { // ends when the work is counted
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/tocsin-sec/tocsin/internal/bench"
 	"github.com/tocsin-sec/tocsin/internal/event"
 	"github.com/tocsin-sec/tocsin/internal/normalize"
 	"github.com/tocsin-sec/tocsin/internal/source"
@@ -33,7 +34,7 @@ func onOneCore(do func() error) error {
 func (b *benchmark) limit(ctx context.Context) error {
 	decoder := jsontext.NewDecoder(io.MultiReader()) // an empty one
 	records := 0
-	began := b.streams.Now()
+	watch := b.watch()
 	err := onOneCore(func() error {
 		for i := range b.objects {
 			o := &b.objects[i]
@@ -58,9 +59,9 @@ func (b *benchmark) limit(ctx context.Context) error {
 	if want := b.truth.Events + b.truth.Duplicates; records != want {
 		return wrong("%d records read, expected %d", records, want)
 	}
-	b.result.Limit = float64(records) / b.streams.Now().Sub(began).Seconds()
+	b.result.Limit = float64(records) / watch.seconds()
 	b.reading.Add("limit", b.result.Limit, "events/s")
-	b.reading.Note("one core unpacks and tokenises the same files, and makes nothing of them")
+	b.reading.Note("%s; one core unpacks and tokenises the same files, and makes nothing of them", watch.perEvent(records))
 	return nil
 }
 
@@ -101,7 +102,7 @@ func countRecords(d *jsontext.Decoder) (int, error) {
 func (b *benchmark) stages(ctx context.Context) error {
 	b.result.Stages = map[string]float64{}
 	return onOneCore(func() (err error) {
-		s := &stages{benchmark: b, spent: map[string]time.Duration{}}
+		s := &stages{benchmark: b, spent: map[string]lapped{}}
 		if s.input, s.close, err = trailInput(); err != nil {
 			return err
 		}
@@ -148,9 +149,12 @@ type stages struct {
 	close   func() error // of the enrichers
 	db      store.Store
 	encoder *duck.Encoder
-	spent   map[string]time.Duration
+	spent   map[string]lapped
 	records int // of one pass
 }
+
+// lapped is what a stage took: time that passed, and time of processors.
+type lapped struct{ passed, used time.Duration }
 
 // trailInput is CloudTrail as a scan reads it.
 func trailInput() (input, func() error, error) {
@@ -167,9 +171,10 @@ func trailInput() (input, func() error, error) {
 
 // lap adds to the time of a stage what do takes.
 func (s *stages) lap(stage string, do func() error) error {
-	began := s.streams.Now()
+	began, used := s.streams.Now(), bench.ProcessorTime()
 	err := do()
-	s.spent[stage] += s.streams.Now().Sub(began)
+	sum := s.spent[stage]
+	s.spent[stage] = lapped{sum.passed + s.streams.Now().Sub(began), sum.used + bench.ProcessorTime() - used}
 	return err
 }
 
@@ -203,12 +208,12 @@ func (s *stages) measure(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	spent := s.spent // the second pass measures dedupe alone
-	s.spent = map[string]time.Duration{}
+	all := s.spent // the second pass measures dedupe alone
+	s.spent = map[string]lapped{}
 	if err := s.pass(ctx, commit(stageDedupe, &again)); err != nil {
 		return err
 	}
-	spent[stageDedupe], s.spent = s.spent[stageDedupe], spent
+	all[stageDedupe], s.spent = s.spent[stageDedupe], all
 	if first.Stored+first.Duplicates != s.records || first.Stored < s.records*9/10 || again.Stored != 0 || again.Duplicates != s.records ||
 		s.encoder.Rows() != int64(s.records) {
 		return wrong("%d records and %d rows, of which %d were stored and %d duplicates, and then %d and %d", s.records,
@@ -292,9 +297,9 @@ func (s *stages) events(raws []event.Raw) ([]*event.Event, error) {
 // report adds the stages to the figures.
 func (s *stages) report() {
 	for _, stage := range stageNotes {
-		rate := float64(s.records) / s.spent[stage.name].Seconds()
+		rate := float64(s.records) / s.spent[stage.name].passed.Seconds()
 		s.result.Stages[stage.name] = rate
 		s.reading.Add("  "+stage.name, rate, "events/s")
-		s.reading.Note("one core, %s: %s", thousands(int64(s.records)), stage.note)
+		s.reading.Note("%s; one core, %s records: %s", perEvent(s.spent[stage.name].used, s.records), thousands(int64(s.records)), stage.note)
 	}
 }
