@@ -200,7 +200,7 @@ func TestValueLists(t *testing.T) {
 	f := func(typ, values, field, value string, want bool) {
 		t.Helper()
 		list := strings.Split(values, "|")
-		for _, besides := range []int{0, 400} {
+		for _, besides := range []int{0, 1200} {
 			for i := range besides {
 				other := map[string]string{"ip": "192.0.%d.%d", "ip_range": "192.%[2]d.%[1]d.0/24", "keyword": "x%d-%d", "text": "x%dy%d"}[typ]
 				if other == "" {
@@ -355,3 +355,46 @@ func TestUnfit(t *testing.T) {
 	f("field='user.name',in_list='hots'", `exceptions/a.toml:7:37: EXC0202: exception "bad": no value list is called "hots" | write [[value_list]] with this id in exceptions/….toml beside the rules`)
 	f("field='where',is='1,2'", `exceptions/a.toml:7:28: EXC0206: exception "bad": where holds points on the earth: only exists can be asked`)
 }
+
+// TestManyItems holds that items that ask one field for values cost what one does.
+func TestManyItems(t *testing.T) {
+	var b strings.Builder
+	const n = 5000
+	for i := range n {
+		fmt.Fprintf(&b, "[[item]]\nname='i'\nentries=[{field='user.name',is='u%d'}]\n", i)
+	}
+	b.WriteString("[[item]]\nname='j'\nentries=[{field='user.id',is_one_of=['1','2']},{field='message',is='x'}]\n")
+	b.WriteString("[[item]]\nname='k'\nentries=[{field='source.address',is_one_of=['a','b'")
+	for i := range fewer {
+		fmt.Fprintf(&b, ",'h%d'", i)
+	}
+	b.WriteString("]},{field='user.id',is_not='7'}]\n")
+	lists, problems := load("exceptions/a.toml", listed(b.String()))
+	hidden, found := lists.Hidden(ruleOn(t, ""), fields(t))
+	if problems = append(problems, found...); len(problems) > 0 {
+		t.Fatal(problems.Render())
+	}
+	text := expr.String(hidden.Always())
+	if strings.Count(text, "(member user.name:keyword ") != 1 || strings.Count(text, "(member source.address:keyword ") != 1 || len(text) > 600 {
+		t.Errorf("%.600s", text)
+	}
+	f := func(document string, want bool) {
+		t.Helper()
+		e, err := event.Decode([]byte(document), event.DecodeOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := expr.Matches(hidden.Always(), e); got != want || (hidden.By(e, noon) != nil) != want {
+			t.Errorf("%s is hidden: %t", document, got)
+		}
+	}
+	f(`{"user.name":"u4999"}`, true)
+	f(`{"user.name":"u5000"}`, false)
+	f(`{"user.id":2,"message":"x"}`, true)
+	f(`{"user.id":3,"message":"x"}`, false)
+	f(`{"source.address":"h7"}`, true)
+	f(`{"source.address":"h7","user.id":7}`, false)
+}
+
+// fewer is how many values are looked up rather than compared with one by one.
+const fewer = 1000

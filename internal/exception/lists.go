@@ -164,15 +164,7 @@ func (l *Lists) Hidden(r *rule.Rule, resolver plan.Resolver) (Hidden, diag.List)
 		items = append(items, l.extra...)
 	}
 	all, found := l.lower(items, resolver)
-	var out Hidden
-	for _, item := range all {
-		if item.Expires.IsZero() {
-			out.always = append(out.always, item)
-		} else {
-			out.until = append(out.until, item)
-		}
-	}
-	return out, append(append(problems, found...), hidesAll(all)...)
+	return hidden(all), append(append(problems, found...), hidesAll(all)...)
 }
 
 // With returns the same lists, with items besides that are applied to every rule. l may be nil.

@@ -2,6 +2,7 @@ package exception
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/tocsin-sec/tocsin/internal/diag"
@@ -11,10 +12,10 @@ import (
 	"github.com/tocsin-sec/tocsin/internal/plan"
 )
 
-// Up to this many values and ranges of a value list are written out in the condition, where engines can use their indexes;
-// more are looked up in a set.
+// Up to this many values and ranges are written out in the condition, where engines can use their indexes; more are looked
+// up in a set.
 const (
-	fewValues = 256
+	fewValues = 1_000
 	fewRanges = 32
 )
 
@@ -22,15 +23,31 @@ const (
 // immutable.
 type Hidden struct {
 	always, until []lowered // until: those that expire
+	cond          expr.Cond // of always; nil: none
+}
+
+// hidden is what the items hide.
+func hidden(items []lowered) Hidden {
+	var h Hidden
+	var conds []expr.Cond
+	for _, item := range items {
+		if item.Expires.IsZero() {
+			h.always = append(h.always, item)
+			conds = append(conds, item.cond)
+		} else {
+			h.until = append(h.until, item)
+		}
+	}
+	h.cond = anyOf(conds)
+	return h
 }
 
 // Always is the condition of the events that no run sees; never true where there are none.
 func (h Hidden) Always() expr.Cond {
-	conds := make([]expr.Cond, len(h.always))
-	for i, item := range h.always {
-		conds[i] = item.cond
+	if h.cond == nil {
+		return expr.Const{}
 	}
-	return expr.Some(conds...)
+	return h.cond
 }
 
 // At is the condition of the events that a run at now does not see besides: those of items that expire.
@@ -41,7 +58,65 @@ func (h Hidden) At(now time.Time) expr.Cond {
 			conds = append(conds, item.cond)
 		}
 	}
-	return expr.Some(conds...)
+	return anyOf(conds)
+}
+
+// anyOf is the condition that one of conds holds. Those that ask one field for values are put together: lists grow by an item
+// for each user.
+func anyOf(conds []expr.Cond) expr.Cond {
+	var out []expr.Cond
+	at := map[expr.Field]int{} // where in out the values of a field stand
+	for _, c := range conds {
+		one, ok := c.(expr.In)
+		if !ok {
+			out = append(out, c)
+			continue
+		}
+		i, seen := at[one.Field]
+		if !seen {
+			at[one.Field] = len(out)
+			out = append(out, one)
+			continue
+		}
+		out[i] = expr.In{Field: one.Field, Values: slices.Concat(out[i].(expr.In).Values, one.Values)}
+	}
+	for i, c := range out {
+		out[i] = lookedUp(c)
+	}
+	return expr.Some(out...)
+}
+
+// lookedUp is c with sets in place of many values.
+func lookedUp(c expr.Cond) expr.Cond {
+	each := func(conds []expr.Cond) []expr.Cond {
+		out := make([]expr.Cond, len(conds))
+		for i, c := range conds {
+			out[i] = lookedUp(c)
+		}
+		return out
+	}
+	switch c := c.(type) {
+	case expr.And:
+		return expr.And{Conds: each(c.Conds)}
+	case expr.Or:
+		return expr.Or{Conds: each(c.Conds)}
+	case expr.Not:
+		return expr.Not{Cond: lookedUp(c.Cond)}
+	case expr.Nested:
+		return expr.Nested{Path: c.Path, Cond: lookedUp(c.Cond)}
+	case expr.In:
+		if len(c.Values) <= fewValues {
+			return c
+		}
+		b := expr.NewSet(c.Field.Type)
+		for _, v := range c.Values {
+			b.Add(v)
+		}
+		if set, err := b.Set(); err == nil {
+			return expr.Member{Field: c.Field, Set: set}
+		}
+	}
+	return c
 }
 
 // By returns the first item that hides e in a run at now; nil where none does.
@@ -159,11 +234,11 @@ func (l *itemLowerer) entry(e Entry, path string) expr.Cond {
 			query = &filter.Term{Field: path, Values: e.Values, At: at}
 			break
 		}
-		any := &filter.Bool{Least: 1, At: at}
+		one := &filter.Bool{Least: 1, At: at}
 		for _, v := range e.Values {
-			any.Should = append(any.Should, &filter.Match{Field: path, Text: v, Phrase: true, At: at})
+			one.Should = append(one.Should, &filter.Match{Field: path, Text: v, Phrase: true, At: at})
 		}
-		query = any
+		query = one
 	case Wildcard:
 		query = filter.NewWildcard(path, e.Values[0], at)
 	case Exists:
