@@ -66,6 +66,7 @@ type operand struct {
 	class  class
 	field  *expr.Field // where it is a field and nothing more
 	maybe  bool        // the field is written ?field
+	open   bool        // nothing declares the field, and it is read as what it is compared with
 	absent bool        // it is null because nothing declares a field
 	at     diag.Span
 }
@@ -156,7 +157,7 @@ func (b *binder) value(n Expr) operand {
 
 // number binds n, which has to be a number.
 func (b *binder) number(n Expr) operand {
-	o := b.value(n)
+	o := b.as(numbers, b.value(n))
 	if o.class != numbers && o.class != anything {
 		return b.refuse(CodeType, o.at, fmt.Sprintf("a number is needed here, and this is %v", o.class), "")
 	}
@@ -225,7 +226,7 @@ func (b *binder) function(n *Call) operand {
 }
 
 func (b *binder) argument(f Function, takes class, n Expr) operand {
-	o := b.value(n)
+	o := b.as(takes, b.value(n))
 	v, constant := o.constant()
 	fits := takes == anything || o.class == anything || o.class == takes || takes == addresses && o.class == texts ||
 		takes == wholes && o.class == numbers
@@ -245,15 +246,21 @@ func (b *binder) argument(f Function, takes class, n Expr) operand {
 
 // field binds a field as its least value; a leaf that reads no other looks at each value in its place.
 func (b *binder) field(n *Field) operand {
-	f, absent, ok := b.resolve(n)
+	f, how, ok := b.resolve(n)
 	switch {
 	case !ok:
 		return operand{x: expr.Lit{}, at: n.At}
-	case absent:
+	case how == isAbsent:
 		b.absent = true
 		return operand{x: expr.Lit{}, absent: true, at: n.At}
 	}
-	c, _ := classOf(f.Type)
+	return b.read(operand{field: &f, maybe: n.Optional, open: how == isOpen, at: n.At})
+}
+
+// read makes o read its field, and notes that the leaf does.
+func (b *binder) read(o operand) operand {
+	f := *o.field
+	o.class, _ = classOf(f.Type)
 	if !b.seen[f] {
 		if b.seen == nil {
 			b.seen = map[expr.Field]bool{}
@@ -261,34 +268,61 @@ func (b *binder) field(n *Field) operand {
 		b.seen[f] = true
 		b.reads = append(b.reads, f)
 	}
-	return operand{x: expr.Least{Field: f}, class: c, field: &f, maybe: n.Optional, at: n.At}
+	o.x = expr.Least{Field: f}
+	return o
 }
 
-// resolve finds the field that n names; absent is true for an optional one that nothing declares, ok false where it is
-// refused.
-func (b *binder) resolve(n *Field) (f expr.Field, absent, ok bool) {
+// as returns o, or, where it is a field that nothing declares, that field read as values of the class are.
+func (b *binder) as(c class, o operand) operand {
+	t, ok := map[class]event.Type{numbers: event.Double, wholes: event.Long, booleans: event.Boolean}[c]
+	if !ok || !o.open || o.class != texts {
+		return o
+	}
+	if i := slices.Index(b.reads, *o.field); i >= 0 {
+		b.reads = slices.Delete(b.reads, i, i+1)
+		delete(b.seen, *o.field)
+	}
+	f := *o.field
+	f.Type = t
+	o.field = &f
+	return b.read(o)
+}
+
+// declaration says how a field is declared.
+type declaration uint8
+
+const (
+	isDeclared declaration = iota
+	isOpen                 // it is not, and is read as a keyword
+	isAbsent               // it is not, and is missing everywhere
+)
+
+// resolve finds the field that n names; ok is false where it is refused.
+func (b *binder) resolve(n *Field) (f expr.Field, how declaration, ok bool) {
 	if b.Resolver == nil {
-		return expr.Field{Path: n.Path}, false, true
+		return expr.Field{Path: n.Path}, isOpen, true
 	}
 	f, declared := b.Resolver.Field(n.Path)
 	if !declared {
 		switch {
-		case n.Optional:
-			return f, true, true
 		case b.Lenient:
-			b.undeclared(n, diag.Warning, "it is read as a keyword")
-			return f, false, true
+			if !n.Optional {
+				b.undeclared(n, diag.Warning, "it is read as what it is compared with")
+			}
+			return f, isOpen, true
+		case n.Optional:
+			return f, isAbsent, true
 		}
 		b.undeclared(n, diag.Error, "")
-		return f, false, false
+		return f, isDeclared, false
 	}
 	if f.Type.IsText() {
 		exact, found := b.exact(n.Path, f)
 		if !found {
 			b.refuse(CodeNoExact, n.At, fmt.Sprintf("%s is analysed text without an exact form, which cannot be compared", n.Path), "compare a keyword field")
-			return f, false, false
+			return f, isDeclared, false
 		}
-		return exact, false, true
+		return exact, isDeclared, true
 	}
 	if _, comparable := classOf(f.Type); !comparable {
 		hint := ""
@@ -296,9 +330,9 @@ func (b *binder) resolve(n *Field) (f expr.Field, absent, ok bool) {
 			hint = "name a field below it"
 		}
 		b.refuse(CodeUnsupported, n.At, fmt.Sprintf("%s is of the type %v, which cannot be compared", n.Path, f.Type), hint)
-		return f, false, false
+		return f, isDeclared, false
 	}
-	return f, false, true
+	return f, isDeclared, true
 }
 
 // exact returns the field that reads the values of an analysed one as they are: a multi-field of it, or, of an alias, of

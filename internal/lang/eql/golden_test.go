@@ -143,6 +143,17 @@ func TestLower(t *testing.T) {
 	})
 }
 
+func TestLenient(t *testing.T) {
+	golden(t, "lenient.txt", func(query string) string {
+		q, o := parse(t, query), eql.Options{Resolver: fields(t), Lenient: true}
+		p, err := eql.Lower(q, o)
+		if err != nil {
+			return diag.Of(err).Render()
+		}
+		return describe(p) + eql.Check(q, o).Render()
+	})
+}
+
 // describe writes what a query means.
 func describe(p *eql.Program) string {
 	var b strings.Builder

@@ -39,7 +39,7 @@ func (b *binder) leaf(n Expr) expr.Cond {
 	case *Match:
 		return b.match(n)
 	}
-	o := b.value(n)
+	o := b.as(booleans, b.value(n))
 	if o.class != booleans && o.class != anything {
 		b.refuse(CodeNotCondition, o.at, fmt.Sprintf("a condition is needed here, and this is %v", o.class), "compare it: field == value")
 		return unknown
@@ -77,7 +77,7 @@ func (b *binder) sides(n *Compare) (left, right operand, op CompareOp, ok bool) 
 		b.refuse(CodeFieldCompare, n.Span(), "a value can be compared with a constant alone", "")
 		return left, right, op, false
 	}
-	return left, right, op, true
+	return b.as(right.class, left), right, op, true
 }
 
 func (b *binder) compare(n *Compare) expr.Cond {
@@ -127,6 +127,7 @@ func (b *binder) in(n *In) expr.Cond {
 	if !ok {
 		return unknown
 	}
+	o = b.as(list[0].class, o)
 	c := b.oneOf(o, list, n.Fold)
 	if n.Not {
 		return opposite(c)
@@ -218,10 +219,20 @@ func (b *binder) matched(n *Match, o *operand) ([]operand, bool) {
 			}
 			right, *o = *o, right
 		}
-		return []operand{right}, b.matchable(n, *o, []operand{right})
+		return b.matchedAs(n, o, []operand{right})
 	}
 	list, ok := b.constants(n.Values)
-	return list, ok && b.matchable(n, *o, list)
+	if !ok {
+		return nil, false
+	}
+	return b.matchedAs(n, o, list)
+}
+
+func (b *binder) matchedAs(n *Match, o *operand, list []operand) ([]operand, bool) {
+	if n.Op == Colon {
+		*o = b.as(list[0].class, *o)
+	}
+	return list, b.matchable(n, *o, list)
 }
 
 // matchable holds that a match is one of texts, or a colon between values of one class.

@@ -11,9 +11,10 @@ import (
 
 // Options is what a query's meaning depends on besides its text.
 type Options struct {
-	// Resolver gives the fields' types. Nil: every field is an undeclared keyword, and none is an error.
+	// Resolver gives the fields' types. Nil: nothing declares any field, and none is an error.
 	Resolver plan.Resolver
-	// Lenient reads fields that nothing declares as keywords, with a warning from Check, where they are errors otherwise.
+	// Lenient reads fields that nothing declares as what they are compared with, texts, numbers or booleans, with a warning
+	// from Check, where they are errors otherwise, or missing everywhere if they are written ?field.
 	Lenient bool
 	// Category is the field that categories are compared with; "" is event.category.
 	Category string
@@ -66,6 +67,8 @@ type Key struct {
 	Field    expr.Field
 	Optional bool // null is a key too; else an event without a value is none of the stage
 	Absent   bool // nothing declares the field: the key is null
+
+	open bool // nothing declares the field, and it is read as a keyword
 }
 
 // Lower returns what q means. The error is a diag.List of everything that makes the query unusable on these fields.
@@ -144,7 +147,7 @@ func (b *binder) checkKeys(s *Stages, terms []*Term, shared int) {
 			first := stages[0].Keys[k]
 			a, _ := classOf(first.Field.Type)
 			c, _ := classOf(st.Keys[k].Field.Type)
-			if a != c && !first.Absent && !st.Keys[k].Absent {
+			if a != c && !first.Absent && !st.Keys[k].Absent && !first.open && !st.Keys[k].open {
 				b.refuse(CodeKeyType, terms[i].By[k-shared].At, fmt.Sprintf("the key %s is %v, and %s is %v: they are never equal",
 					st.Keys[k].Name, c, first.Name, a), "")
 			}
@@ -156,8 +159,8 @@ func (b *binder) stage(by []*Field, t *Term) Stage {
 	s := Stage{Cond: b.events(t.Events), Missing: t.Missing, Runs: max(t.Runs, 1)}
 	for _, list := range [][]*Field{by, t.By} {
 		for _, n := range list {
-			f, absent, _ := b.resolve(n)
-			s.Keys = append(s.Keys, Key{Name: n.Path, Field: f, Optional: n.Optional, Absent: absent})
+			f, how, _ := b.resolve(n)
+			s.Keys = append(s.Keys, Key{Name: n.Path, Field: f, Optional: n.Optional, Absent: how == isAbsent, open: how == isOpen})
 		}
 	}
 	return s
@@ -373,7 +376,7 @@ func joinIns(conds []expr.Cond) []expr.Cond {
 // Order is how events follow each other.
 type Order struct {
 	Time       string      // the field of an event's time; "" is @timestamp
-	Tiebreaker *expr.Field // of events with one time; nil: stream and ID
+	Tiebreaker *expr.Field // of events with one time; nil: stream and ID, of which tail too takes the least
 }
 
 // Plan returns the plan of an event query over the events that in gives: those that fulfil the condition, in ascending

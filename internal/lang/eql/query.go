@@ -46,6 +46,7 @@ func (b *binder) query(n Expr) expr.Cond {
 		if o.field == nil {
 			return nil
 		}
+		o = b.as(list[0].class, o)
 		b.warnStars(*o.field, list, "in")
 		return b.fieldOneOf(*o.field, list, n.Fold)
 	case *Match:
@@ -80,7 +81,7 @@ func names(n Expr) bool {
 }
 
 func (b *binder) queryField(n *Field) expr.Cond {
-	o := b.value(n)
+	o := b.as(booleans, b.value(n))
 	if o.field == nil || o.class != booleans {
 		return nil
 	}
