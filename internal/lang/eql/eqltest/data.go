@@ -3,6 +3,7 @@ package eqltest
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -211,7 +212,8 @@ func (d *Data) decode(t testing.TB, doc map[string]json.RawMessage) *event.Event
 	if err != nil {
 		t.Fatal(err)
 	}
-	e.ID, e.Stream = strconv.Itoa(d.Number(e)), Stream
+	// The number is unique within a category alone.
+	e.ID, e.Stream = fmt.Sprintf("%s-%06d", e.Text("event_type"), d.Number(e)), Stream
 	at := e.Get(plan.Timestamp)
 	if at.Kind() == event.KindInt {
 		at = event.Millis(at.Int())
