@@ -22,7 +22,7 @@ import (
 
 // RandomOptions says how much Random does.
 type RandomOptions struct {
-	// Plans is the number of plans; 0: 20,000. TOCSIN_RANDOM_PLANS wins over both.
+	// Plans is the number of plans; 0: 5,000. TOCSIN_RANDOM_PLANS wins over both.
 	Plans int
 	// Seed makes the plans; 0: 1. TOCSIN_RANDOM_SEED wins over both.
 	Seed uint64
@@ -38,7 +38,7 @@ const (
 // held too: enough plans give rows, and not all rows; every node and condition occurs and tells rows apart.
 func Random(t *testing.T, e Engine, o RandomOptions) {
 	if o.Plans == 0 {
-		o.Plans = 20_000
+		o.Plans = 5_000
 	}
 	if o.Seed == 0 {
 		o.Seed = 1
