@@ -4,7 +4,8 @@
 //	p := plan.Limit{N: 100, In: plan.Sort{Keys: newest, In: plan.Filter{Cond: c, In: plan.Scan{Streams: patterns}}}}
 //
 // Rows are events throughout. What Eval computes and what Aggregate groups and counts stand in the row as fields under
-// the column's name, with typed values, so that later nodes read them like any field.
+// the column's name, with typed values, so that later nodes read them like any field. What Sequence and Sample find
+// stands in the row as a list of objects (Found).
 //
 // The package runs nothing: that is exec and the stores.
 package plan
@@ -13,7 +14,7 @@ import (
 	"github.com/tocsin-sec/tocsin/internal/expr"
 )
 
-// Node is a plan. The nodes are Scan, Filter, Eval, Aggregate, Sort, Limit and Project.
+// Node is a plan. The nodes are Scan, Filter, Eval, Aggregate, Sort, Limit, Project, Sequence and Sample.
 type Node interface{ node() }
 
 // Scan reads every event of the streams that Streams name.
@@ -113,6 +114,8 @@ func (Aggregate) node() {}
 func (Sort) node()      {}
 func (Limit) node()     {}
 func (Project) node()   {}
+func (Sequence) node()  {}
+func (Sample) node()    {}
 
 // Input returns the node below n, nil for a Scan.
 func Input(n Node) Node {
@@ -128,6 +131,10 @@ func Input(n Node) Node {
 	case Limit:
 		return n.In
 	case Project:
+		return n.In
+	case Sequence:
+		return n.In
+	case Sample:
 		return n.In
 	}
 	return nil
@@ -152,6 +159,12 @@ func Over(n, in Node) Node {
 		n.In = in
 		return n
 	case Project:
+		n.In = in
+		return n
+	case Sequence:
+		n.In = in
+		return n
+	case Sample:
 		n.In = in
 		return n
 	}

@@ -98,6 +98,8 @@ func TestOver(t *testing.T) {
 		plan.Sort{In: scan(), Keys: []plan.SortKey{{Desc: true}}},
 		plan.Limit{In: scan(), N: 3},
 		plan.Project{In: scan(), Paths: []string{"a"}},
+		plan.Sequence{In: scan(), MaxSpan: time.Second},
+		plan.Sample{In: scan(), PerKey: 3},
 	} {
 		before := fmt.Sprintf("%#v", n)
 		got := plan.Over(n, other)
