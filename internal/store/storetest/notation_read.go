@@ -231,6 +231,8 @@ func (r *reader) within(head string) expr.Cond {
 			c.Values = append(c.Values, r.typed(c.Field.Type))
 		}
 		return c
+	case "member":
+		return r.member()
 	case "range":
 		c := expr.Range{Field: r.field()}
 		for r.more() {

@@ -102,6 +102,8 @@ func formatCond(c expr.Cond) string {
 			out += " " + formatLiteral(v)
 		}
 		return out + ")"
+	case expr.Member:
+		return formatMember(c)
 	case expr.Range:
 		return "(range " + c.Field.String() + formatBound(" >", c.Min) + formatBound(" <", c.Max) + ")"
 	case expr.Like:

@@ -155,8 +155,10 @@ func (g *planner) cond(depth int) expr.Cond {
 		}
 	}
 	switch k := g.r.IntN(100); {
-	case k < 16:
+	case k < 11:
 		return g.in()
+	case k < 16:
+		return g.member()
 	case k < 28:
 		return g.between()
 	case k < 40:
@@ -169,7 +171,7 @@ func (g *planner) cond(depth int) expr.Cond {
 		return g.nested(depth)
 	case k < 72:
 		return g.anywhere()
-	case k < 88:
+	case k < 84:
 		return g.cmp()
 	case k < 94:
 		return g.script()

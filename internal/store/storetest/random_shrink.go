@@ -204,6 +204,8 @@ func simplerConds(c expr.Cond) (out []expr.Cond) {
 		for i := range c.Values {
 			out = append(out, expr.In{Field: c.Field, Values: without(c.Values, i)})
 		}
+	case expr.Member:
+		out = append(out, simplerMembers(c)...)
 	case expr.Range:
 		if !c.Min.Value.IsNull() {
 			out = append(out, expr.Range{Field: c.Field, Max: c.Max})

@@ -119,7 +119,7 @@ func nameOf(c expr.Cond) string {
 // everyNode and everyLeaf are the names that have to occur.
 var (
 	everyNode = []string{"scan", "filter", "eval", "aggregate", "sort", "limit", "project"}
-	everyLeaf = []string{"in", "range", "like", "like-fold", "words", "phrase", "exists", "nested", "anywhere", "null",
+	everyLeaf = []string{"in", "member", "range", "like", "like-fold", "words", "phrase", "exists", "nested", "anywhere", "null",
 		"holds", "for-each", "regexp", "fits", "fits-fold", "matching", "=", "!=", "<", "<=", ">", ">="}
 )
 

@@ -61,7 +61,7 @@ func TestRandomOnPartialEngines(t *testing.T) {
 // TestRandomOnLeastRows holds that plans read no more than plan.Prune says: an engine gives of each event only what the
 // scan's Fields name.
 func TestRandomOnLeastRows(t *testing.T) {
-	random(t, "mem with least rows", 1_000, func(db store.Store) store.Store { return least{db} })
+	random(t, "mem with least rows", 2_000, func(db store.Store) store.Store { return least{db} })
 }
 
 // least gives of a scan's rows what it has to give, and no more.
