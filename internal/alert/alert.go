@@ -24,7 +24,7 @@ type Input struct {
 	Rule *rule.Rule
 	// Source is the event that the rule found; it is not changed.
 	Source *event.Event
-	// ID is the alert's ID: see QueryID and NewTermsID.
+	// ID is the alert's ID: see QueryID, NewTermsID and SuppressedID.
 	ID string
 	// Time is the alert's @timestamp: the slot of the run, which is its window's nominal end.
 	Time time.Time
@@ -36,6 +36,12 @@ type Input struct {
 	Version string
 	// NewTerms are the values that are new, in the order of the rule's fields; nil for other rule types.
 	NewTerms []event.Value
+	// Group names the group of events that the alert is about (GroupID); "" for one that is about a single event.
+	Group string
+	// Threshold is what was counted; nil for other rule types.
+	Threshold *Threshold
+	// Suppression is what was folded in; nil where the rule folds nothing.
+	Suppression *Suppression
 	// Evidence says why; where its ID and Time are not set, they are the Source's.
 	Evidence Evidence
 }
@@ -56,7 +62,7 @@ func New(in Input) *event.Event {
 	a.SetString("kibana.version", in.Version)
 	a.Set("kibana.alert.uuid", event.String(in.ID))
 	a.Set("kibana.alert.start", now)
-	a.Set("kibana.alert.last_detected", now)
+	a.Set(LastDetected, now)
 	a.Set("kibana.alert.intended_timestamp", now)
 	a.Set("kibana.alert.status", event.String("active"))
 	a.Set("kibana.alert.workflow_status", event.String("open"))
@@ -76,6 +82,9 @@ func New(in Input) *event.Event {
 	if in.NewTerms != nil {
 		a.Set("kibana.alert.new_terms", event.List(plain(in.NewTerms)...))
 	}
+	a.SetString("kibana.alert.instance.id", in.Group)
+	in.Threshold.addTo(a)
+	in.Suppression.addTo(a)
 
 	snapshot(a, in.Rule)
 	a.Set("kibana.alert.rule.name", event.String(name))

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/tocsin-sec/tocsin/internal/alert"
 	"github.com/tocsin-sec/tocsin/internal/event"
 	"github.com/tocsin-sec/tocsin/internal/exec"
 	"github.com/tocsin-sec/tocsin/internal/expr"
@@ -21,13 +22,19 @@ const (
 	fieldEvidence   = "tocsin.alert.evidence_time"
 	fieldHistory    = "tocsin.alert.history.from"
 	fieldKnownSince = "tocsin.alert.known_since"
+	fieldEvidenceID = "tocsin.alert.evidence_id"
+	fieldWindow     = "tocsin.alert.window.from"
+	fieldGroup      = "kibana.alert.instance.id"
+	fieldStart      = "kibana.alert.start"
+	fieldStatus     = "kibana.alert.workflow_status"
 )
 
-// Alerted is what one rule alerted before: the IDs of its alerts, and of new-terms alerts the tuple and the time of the
-// evidence. It is not safe for concurrent use.
+// Alerted is what one rule alerted before: the IDs of its alerts, of new-terms alerts the tuple and the time of the
+// evidence, and of alerts on groups of events what belongs to them. It is not safe for concurrent use.
 type Alerted struct {
 	ids      map[string]bool
 	episodes map[store.Tuple][]*episode
+	groups   map[string]*groupAlerts // by group
 }
 
 // episode is one alert of a tuple.
@@ -40,11 +47,12 @@ type episode struct {
 	knownSince time.Time // the earliest late evidence; zero: none
 }
 
-// LoadAlerted reads what the rule with this UUID alerted before.
+// LoadAlerted reads what the rule with this UUID alerted before; of a program that Folds, LoadFolds reads the rest.
 func LoadAlerted(ctx context.Context, q store.Querier, at store.Snapshot, uuid string) (*Alerted, error) {
-	a := &Alerted{ids: map[string]bool{}, episodes: map[store.Tuple][]*episode{}}
+	a := &Alerted{ids: map[string]bool{}, episodes: map[store.Tuple][]*episode{}, groups: map[string]*groupAlerts{}}
 	p := plan.Project{
-		Paths: []string{fieldProgram, fieldTuple, fieldEvidence, fieldHistory, fieldKnownSince},
+		Paths: []string{fieldProgram, fieldTuple, fieldEvidence, fieldHistory, fieldKnownSince, fieldEvidenceID, fieldWindow,
+			fieldGroup, fieldStart, fieldStatus, alert.SuppressionCount, alert.SuppressionStart, alert.SuppressionEnd, alert.LastDetected},
 		In: plan.Filter{
 			Cond: expr.In{Field: expr.Field{Path: fieldRule}, Values: []event.Value{event.String(uuid)}},
 			In:   plan.Scan{Streams: []string{store.AlertStream}},
@@ -65,18 +73,19 @@ func LoadAlerted(ctx context.Context, q store.Querier, at store.Snapshot, uuid s
 }
 
 // Add notes an alert.
-func (a *Alerted) Add(alert *event.Event) {
-	if a.ids[alert.ID] {
+func (a *Alerted) Add(e *event.Event) {
+	if a.ids[e.ID] {
 		return
 	}
-	a.ids[alert.ID] = true
-	tuple, ok := parseTuple(alert.Text(fieldTuple))
+	a.ids[e.ID] = true
+	a.addRaised(e)
+	tuple, ok := parseTuple(e.Text(fieldTuple))
 	if !ok {
 		return
 	}
-	a.episodes[tuple] = append(a.episodes[tuple], &episode{alert: alert.ID, tuple: tuple, program: alert.Text(fieldProgram),
-		evidence: instant(alert, fieldEvidence), history: instant(alert, fieldHistory),
-		knownSince: instant(alert, fieldKnownSince)})
+	a.episodes[tuple] = append(a.episodes[tuple], &episode{alert: e.ID, tuple: tuple, program: e.Text(fieldProgram),
+		evidence: instant(e, fieldEvidence), history: instant(e, fieldHistory),
+		knownSince: instant(e, fieldKnownSince)})
 }
 
 func parseTuple(text string) (t store.Tuple, ok bool) {

@@ -25,7 +25,7 @@ import (
 // The codes of what Compile refuses; what is wrong with a query or a time has the code of its language.
 const (
 	CodeCannotRun = "RUN0101" // this version does not run such a rule
-	CodeNoTerms   = "RUN0102" // a new-terms field whose values are no terms
+	CodeNoTerms   = "RUN0102" // a field to find new terms in, or to group by, whose values are no terms
 	CodeNoWindow  = "RUN0103" // an interval or a time that windows cannot be made of
 )
 
@@ -43,7 +43,8 @@ type Program struct {
 	asked    expr.Cond                              // the query, where it does not hold date math
 	fixed    expr.Cond                              // asked, of what is not always hidden
 	fields   []expr.Field                           // the new-terms fields
-	reads    []string                               // the paths that tell whether a candidate alerts; nil: all of it
+	by       grouping
+	reads    []string // the paths that tell whether a candidate alerts; nil: all of it
 }
 
 // Compile makes a Program of r, whose fields mean what the resolver says. The error is a diag.List with everything that
@@ -86,6 +87,7 @@ func CompileWith(r *rule.Rule, resolver plan.Resolver, lists *exception.Lists) (
 		}
 		p.fields = append(p.fields, f)
 	}
+	p.group(resolver, bad)
 	if err := found.Err(); err != nil {
 		return nil, err
 	}
@@ -108,7 +110,7 @@ func opposite(c expr.Cond) expr.Cond {
 	return expr.Not{Cond: c}
 }
 
-// computed names a field of the query or the new terms that no event has, as the data view computes it.
+// computed names a field of the query, the new terms or the groups that no event has, as the data view computes it.
 func (p *Program) computed() (name string, is bool) {
 	cond, err := p.cond(anyTime)
 	if err != nil || len(p.Rule.Runtime) == 0 {
@@ -117,6 +119,7 @@ func (p *Program) computed() (name string, is bool) {
 	paths, _ := expr.Paths(cond)
 	paths = append(paths, p.Time.Paths()...)
 	paths = append(paths, p.Rule.NewTermsFields...)
+	paths = append(paths, p.by.paths()...)
 	for _, path := range paths {
 		if slices.Contains(p.Rule.Runtime, path) {
 			return path, true
@@ -135,7 +138,7 @@ func (p *Program) pathsRead() []string {
 	if whole {
 		return nil
 	}
-	paths = slices.Concat(paths, p.Time.Paths(), []string{plan.Timestamp}, alert.RaisedPaths())
+	paths = slices.Concat(paths, p.Time.Paths(), p.by.paths(), []string{plan.Timestamp}, alert.RaisedPaths())
 	for _, f := range p.fields {
 		paths = append(paths, f.Path)
 	}
@@ -217,6 +220,12 @@ func (p *Program) ID() string {
 	for _, f := range p.fields {
 		fmt.Fprintf(h, "%q\n", f.String())
 	}
+	if p.groups() {
+		fmt.Fprintf(h, "groups %v %s %t %t %q\n", p.by.fields, p.by.lasts, p.by.folds, p.by.alone, p.by.different.String())
+		if r.Threshold != nil {
+			fmt.Fprintf(h, "%d %v\n", r.Threshold.Value, r.Threshold.Cardinality)
+		}
+	}
 	return hex.EncodeToString(h.Sum(nil)[:16])
 }
 
@@ -246,7 +255,7 @@ func (p *Program) sightings(cond expr.Cond) sighting.Program {
 // them: what a replay fetches once. Running over these events alone gives the same as running over all.
 func (p *Program) Candidates(span window.Span) plan.Node {
 	node := p.ordered(p.candidates(span), p.Time)
-	if len(p.fields) == 0 {
+	if len(p.fields) == 0 && !p.groups() {
 		return node // most of them will be alerts
 	}
 	return p.narrowed(node)
@@ -296,15 +305,15 @@ func (p *Program) narrowed(n plan.Node) plan.Node {
 }
 
 // matches is the plan of the events in [from, to] that match in the run at now, whole, in the order in which the rule type
-// alerts on them (rule-execution.md §1.5): a new-terms rule takes an event's time as it cuts windows, another rule the
-// override alone, so that events without it come last.
+// alerts on them (rule-execution.md §1.5): a rule on new terms or groups takes an event's time as it cuts windows, another
+// rule the override alone, so that events without it come last.
 func (p *Program) matches(now, from, to time.Time) (plan.Node, error) {
 	cond, err := p.cond(now)
 	if err != nil {
 		return nil, fmt.Errorf("read the query at %s: %w", event.FormatTime(now), err)
 	}
 	times := p.Time
-	if len(p.fields) == 0 {
+	if len(p.fields) == 0 && !p.groups() {
 		times.Fallback = ""
 	}
 	return p.ordered(expr.All(p.Time.Within(from, to), cond), times), nil

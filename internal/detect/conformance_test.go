@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strings"
 	"testing"
@@ -60,14 +61,21 @@ type scenario struct {
 	Docs  []json.RawMessage
 	Runs  []time.Time
 	Steps []struct {
-		Run   time.Time
-		Kind  string
-		Total *int `json:"expect_total"`
+		Run    time.Time
+		Kind   string
+		Index  []json.RawMessage
+		Close  string           `json:"close_alerts"`
+		Total  *int             `json:"expect_total"`
+		Alerts []map[string]any `json:"expect_alerts"`
 	}
 	Expect struct {
 		Count      *int
 		Alerts     []map[string]any
-		MaxReached *bool `json:"max_signals_reached"`
+		Every      map[string]any `json:"every_alert"`
+		First      map[string]any `json:"first_alert_by_agent_name"`
+		Last       map[string]any `json:"last_alert"`
+		Order      []string       `json:"order_by"`
+		MaxReached *bool          `json:"max_signals_reached"`
 	}
 }
 
@@ -166,13 +174,15 @@ func tomlValue(v any) string {
 
 // notRun says why a scenario is not run here; "" where it is.
 func (s scenario) notRun() string {
-	switch {
-	case s.Rule["alert_suppression"] != nil:
-		return "alert suppression"
-	case len(s.Docs) == 0:
-		return "its documents are not collected"
+	if len(s.Docs) > 0 {
+		return ""
 	}
-	return ""
+	for _, step := range s.Steps {
+		if len(step.Index) > 0 {
+			return ""
+		}
+	}
+	return "its documents are not collected"
 }
 
 // compiled is the scenario's rule.
@@ -189,16 +199,19 @@ func (s scenario) compiled(t *testing.T, fields kqltest.Mapping) *detect.Program
 	return p
 }
 
-// documents are the scenario's documents as events; one without an ID is called by its place.
-func (s scenario) documents(t *testing.T, fields kqltest.Mapping) []*event.Event {
+// documents are documents of the scenario as events, number first and on; one without an ID is called by its number.
+func (s scenario) documents(t *testing.T, fields kqltest.Mapping, docs []json.RawMessage, first int) []*event.Event {
 	t.Helper()
 	var out []*event.Event
-	for i, doc := range s.Docs {
+	for i, doc := range docs {
 		d, err := event.Decode(doc, event.DecodeOptions{Tree: fields.Tree})
 		if err != nil {
 			t.Fatal(err)
 		}
-		d.ID, d.Stream = fmt.Sprint(i), d.Text("_index")
+		d.ID, d.Stream = fmt.Sprint(first+i), d.Text("_index")
+		if d.Stream == "" {
+			d.Stream = fmt.Sprint(s.Rule["index"].([]any)[0])
+		}
 		if id := d.Text("_id"); id != "" {
 			d.ID = id
 		}
@@ -218,8 +231,8 @@ func (s scenario) play(t *testing.T, e engine, mappings map[string]kqltest.Mappi
 	p := s.compiled(t, fields)
 	b := newBench(t)
 	b.db = e.open(t)
-	b.land(s.documents(t, fields)...)
-	over := 0
+	b.land(s.documents(t, fields, s.Docs, 0)...)
+	landed, over := len(s.Docs), 0
 	run := func(at time.Time, manual bool) string {
 		w, err := p.Window(at)
 		if err != nil {
@@ -231,7 +244,7 @@ func (s scenario) play(t *testing.T, e engine, mappings map[string]kqltest.Mappi
 		if err != nil {
 			return err.Error()
 		}
-		b.apply(store.Change{Alerts: result.Alerts})
+		b.apply(store.Change{Alerts: result.Alerts, States: result.States, Records: result.Records})
 		over += result.Over
 		return ""
 	}
@@ -241,32 +254,80 @@ func (s scenario) play(t *testing.T, e engine, mappings map[string]kqltest.Mappi
 		}
 	}
 	for i, step := range s.Steps {
+		b.land(s.documents(t, fields, step.Index, landed)...)
+		landed += len(step.Index)
+		if step.Close != "" {
+			var c store.Change
+			for _, a := range b.alerts() {
+				c.States = append(c.States, store.AlertState{Alert: a.ID, Path: "kibana.alert.workflow_status", Value: event.String("closed")})
+			}
+			b.apply(c)
+		}
+		if step.Run.IsZero() {
+			continue
+		}
 		if why := run(step.Run, step.Kind == "manual"); why != "" {
 			return why
 		}
-		if got := len(b.alerts()); step.Total != nil && got != *step.Total {
-			return fmt.Sprintf("%d alerts after step %d, want %d", got, i, *step.Total)
+		alerts := b.alerts()
+		if step.Total != nil && len(alerts) != *step.Total {
+			return fmt.Sprintf("%d alerts after step %d, want %d", len(alerts), i, *step.Total)
+		}
+		if why := matched(step.Alerts, alerts); why != "" {
+			return fmt.Sprintf("after step %d: %s", i, why)
 		}
 	}
 	alerts := b.alerts()
-	if s.Expect.Count != nil && len(alerts) != *s.Expect.Count {
-		return fmt.Sprintf("%d alerts, want %d", len(alerts), *s.Expect.Count)
+	expect := s.Expect
+	if expect.Count != nil && len(alerts) != *expect.Count {
+		return fmt.Sprintf("%d alerts, want %d", len(alerts), *expect.Count)
 	}
-	if s.Expect.MaxReached != nil && *s.Expect.MaxReached != (over > 0) {
-		return fmt.Sprintf("the maximum was reached: %t, want %t", over > 0, *s.Expect.MaxReached)
+	if expect.MaxReached != nil && *expect.MaxReached != (over > 0) {
+		return fmt.Sprintf("the maximum was reached: %t, want %t", over > 0, *expect.MaxReached)
 	}
-	for _, want := range s.Expect.Alerts { // each expected alert is another one of those found
+	if why := matched(expect.Alerts, alerts); why != "" {
+		return why
+	}
+	for _, a := range alerts {
+		if expect.Every != nil && !describes(expect.Every, a) {
+			return fmt.Sprintf("an alert is not %v", expect.Every)
+		}
+	}
+	if expect.First != nil {
+		expect.Order = []string{"agent.name"}
+	}
+	sort.SliceStable(alerts, func(i, j int) bool {
+		for _, path := range expect.Order {
+			if x, y := alerts[i].Text(path), alerts[j].Text(path); x != y {
+				return x < y && x != "" || y == ""
+			}
+		}
+		return false
+	})
+	if expect.First != nil && !describes(expect.First, alerts[0]) {
+		return fmt.Sprintf("the first alert is not %v", expect.First)
+	}
+	if expect.Last != nil && !describes(expect.Last, alerts[len(alerts)-1]) {
+		return fmt.Sprintf("the last alert is not %v", expect.Last)
+	}
+	if expect.Count == nil && expect.Alerts == nil {
+		return "nothing is expected"
+	}
+	return ""
+}
+
+// matched says what of the expected alerts is not among those found: each is another one of them. "" for nothing.
+func matched(want []map[string]any, found []*event.Event) string {
+	found = slices.Clone(found)
+	for _, w := range want {
 		i := 0
-		for i < len(alerts) && !describes(want, alerts[i]) {
+		for i < len(found) && !describes(w, found[i]) {
 			i++
 		}
-		if i == len(alerts) {
-			return fmt.Sprintf("no alert is %v", want)
+		if i == len(found) {
+			return fmt.Sprintf("no alert is %v", w)
 		}
-		alerts = append(alerts[:i], alerts[i+1:]...)
-	}
-	if s.Expect.Count == nil && s.Expect.Alerts == nil {
-		return "nothing is expected"
+		found = slices.Delete(found, i, i+1)
 	}
 	return ""
 }
@@ -284,8 +345,33 @@ func describes(want map[string]any, a *event.Event) bool {
 			got = a.Get("kibana.alert.new_terms")
 		case "doc_id":
 			got = a.Get("tocsin.alert.evidence_id")
-		case "severity", "risk_score":
+		case "severity", "risk_score", "last_detected", "original_time":
 			got = a.Get("kibana.alert." + key)
+		case "status":
+			got = a.Get("kibana.alert.workflow_status")
+		case "timestamp":
+			got = a.Get("@timestamp")
+		case "fields":
+			for path, v := range value.(map[string]any) {
+				if a.Text(path) != v {
+					return false
+				}
+			}
+			continue
+		case "suppression":
+			if value == nil {
+				if !a.Get("kibana.alert.suppression.terms").IsNull() || !a.Get("kibana.alert.suppression.docs_count").IsNull() {
+					return false
+				}
+				continue
+			}
+			for name, v := range value.(map[string]any) {
+				recorded, err := json.Marshal(v)
+				if err != nil || string(a.Get("kibana.alert.suppression."+name).AppendJSON(nil)) != string(recorded) {
+					return false
+				}
+			}
+			continue
 		default:
 			return false
 		}
@@ -299,7 +385,7 @@ func describes(want map[string]any, a *event.Event) bool {
 func TestScenariosConformance(t *testing.T) {
 	mappings := readMappings(t)
 	for _, e := range engines() {
-		for _, file := range []string{"new_terms", "query"} {
+		for _, file := range []string{"new_terms", "query", "threshold"} {
 			t.Run(e.name+"/"+file, func(t *testing.T) {
 				tally := corpus.NewTally(t, "rule-exec/"+file+" on "+e.name)
 				for _, s := range readScenarios(t, file+".jsonl") {

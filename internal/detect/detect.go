@@ -7,7 +7,7 @@
 //	program, err := detect.Compile(r, resolver)
 //	w, err := program.Window(slot)
 //	result, err := detect.Run(ctx, program, w, env)
-//	change.Alerts = append(change.Alerts, result.Alerts...)
+//	change.Alerts = append(change.Alerts, result.Alerts...) // and result.States, result.Records
 package detect
 
 import (
@@ -57,10 +57,16 @@ type Result struct {
 	Candidates int
 	// Alerts are the new alerts, at most Env.Limit or the rule's maximum, oldest evidence first.
 	Alerts []*event.Event
+	// Folded counts what was folded into alerts, the new ones among them. States and Records are what is to be stored of it.
+	Folded  int64
+	States  []store.AlertState
+	Records []store.RecordWrite
 	// Over counts the new alerts beyond the maximum, which were not made; Since is the time of the first event of these, in
 	// the rule's time field.
 	Over  int
 	Since time.Time
+
+	folds []*fold
 }
 
 // executor is one rule type: it turns the events of a window into alerts.
@@ -73,10 +79,11 @@ var executors = map[string]executor{
 	rule.TypeQuery:      query{},
 	rule.TypeSavedQuery: query{}, // once its query is looked up it is nothing else (rule-execution.md §3.5)
 	rule.TypeNewTerms:   newTerms{},
+	rule.TypeThreshold:  threshold{},
 }
 
 // Run runs p over w. It is deterministic: the same snapshot, window and history give the same alerts with the same IDs.
-// The alerts are noted in env.Alerted, so a Result that is not committed must not be followed by another run with the
+// The alerts and what is folded into them are noted in env.Alerted, so a Result that is not committed must not be followed by another run with the
 // same Alerted.
 func Run(ctx context.Context, p *Program, w window.Window, env Env) (Result, error) {
 	result, err := executors[p.Rule.Type].run(ctx, p, w, env)
@@ -86,7 +93,8 @@ func Run(ctx context.Context, p *Program, w window.Window, env Env) (Result, err
 	for _, a := range result.Alerts {
 		env.Alerted.Add(a)
 	}
-	return result, nil
+	result.States, result.Records, err = env.Alerted.take(result.folds, p.Rule.UUID(), result.Alerts, w.Slot)
+	return result, err
 }
 
 // leave counts a new alert that is not made, on an event at t.

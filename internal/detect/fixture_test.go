@@ -129,6 +129,11 @@ func (b *bench) env(p *detect.Program) detect.Env {
 	if err != nil {
 		b.Fatal(err)
 	}
+	if p.Folds() {
+		if err := alerted.LoadFolds(ctx, b.db, p.Rule.UUID()); err != nil {
+			b.Fatal(err)
+		}
+	}
 	env := detect.Env{Events: b.db, Store: b.db, At: latest, Alerted: alerted}
 	streams, err := b.db.Streams(ctx, p.Streams())
 	if err != nil {
@@ -164,7 +169,7 @@ func (b *bench) run(p *detect.Program, w window.Window) detect.Result {
 	if err != nil {
 		b.Fatal(err)
 	}
-	if got := len(b.apply(store.Change{Alerts: result.Alerts}).NewAlerts); got != len(result.Alerts) {
+	if got := len(b.apply(store.Change{Alerts: result.Alerts, States: result.States, Records: result.Records}).NewAlerts); got != len(result.Alerts) {
 		b.Errorf("%d of %d alerts were new to the store", got, len(result.Alerts))
 	}
 	return result

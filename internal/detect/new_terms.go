@@ -60,16 +60,26 @@ func (newTerms) run(ctx context.Context, p *Program, w window.Window, env Env) (
 		return result, err
 	}
 	var fresh []held
+	in := p.openGroups(w, env)
 	for _, f := range found {
 		switch {
 		case known[f.Tuple] || env.Alerted.within(f.Tuple, w.History, w.To):
 		case env.Alerted.has(p.alertID(f)) || alert.Raised(f.source, p.Rule.UUID()):
-		case len(fresh) == env.most(p):
-			result.leave(f.at)
 		default:
-			fresh = append(fresh, f)
+			g, err := in.of(f.source)
+			switch {
+			case err != nil:
+				return result, err
+			case g != nil && g.folds(p.alertID(f), f):
+			case len(fresh) == env.most(p):
+				result.leave(f.at)
+			default:
+				fresh = append(fresh, f)
+				g.opens(p.alertID(f), f)
+			}
 		}
 	}
+	result.folds, result.Folded = in.folded()
 	if len(fresh) == 0 {
 		return result, nil
 	}
@@ -85,16 +95,17 @@ func (newTerms) run(ctx context.Context, p *Program, w window.Window, env Env) (
 		return result, err
 	}
 	for _, f := range fresh {
-		in := p.input(w, env, f.source, p.alertID(f))
-		in.NewTerms = f.Values
-		in.Evidence = alert.Evidence{
+		made := p.input(w, env, f.source, p.alertID(f))
+		made.NewTerms = f.Values
+		in.describe(&made)
+		made.Evidence = alert.Evidence{
 			Program: p.historyID(), Tuple: f.Tuple.String(), ID: f.source.ID, Time: f.at,
 			HistoryFrom: w.History, HistoryTo: before(w).To,
 			Events:      events,
 			Covered:     window.Coverage(w.History, before(w).To, env.Begin),
 			FirstBefore: earlier[f.Tuple].From, LastBefore: earlier[f.Tuple].To,
 		}
-		result.Alerts = append(result.Alerts, alert.New(in))
+		result.Alerts = append(result.Alerts, alert.New(made))
 	}
 	return result, nil
 }

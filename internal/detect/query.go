@@ -13,6 +13,9 @@ import (
 type query struct{}
 
 func (query) run(ctx context.Context, p *Program, w window.Window, env Env) (Result, error) {
+	if p.by.folds {
+		return p.suppressed(ctx, w, env)
+	}
 	fresh, result, err := p.freshIn(ctx, w, env)
 	if err != nil {
 		return result, err

@@ -259,9 +259,10 @@ func TestProgramID(t *testing.T) {
 // Every type that rules are said to run has an executor, and the other way round.
 func TestTypesThatRun(t *testing.T) {
 	for _, kind := range rule.Types() {
-		r := &rule.Rule{RuleID: "r", Type: kind, Language: rule.LanguageKuery, From: "now-6m", To: "now", Interval: "5m", MaxSignals: 1}
+		r := &rule.Rule{RuleID: "r", Type: kind, Language: rule.LanguageKuery, From: "now-6m", To: "now", Interval: "5m", MaxSignals: 1,
+			Threshold: &rule.Threshold{Value: 1}}
 		_, err := detect.Compile(r, declared(t))
-		runs := kind == rule.TypeQuery || kind == rule.TypeSavedQuery || kind == rule.TypeNewTerms
+		runs := kind == rule.TypeQuery || kind == rule.TypeSavedQuery || kind == rule.TypeNewTerms || kind == rule.TypeThreshold
 		if (err == nil) != runs {
 			t.Errorf("%s: %v", kind, err)
 		}

@@ -5,6 +5,7 @@ package ecs
 const ownTable = `
 tocsin.agent.class keyword
 tocsin.alert.evidence_id keyword
+tocsin.alert.evidence_ids keyword list
 tocsin.alert.evidence_time date
 tocsin.alert.history.covered double
 tocsin.alert.history.events long
@@ -16,5 +17,6 @@ tocsin.alert.known_since date
 tocsin.alert.program keyword
 tocsin.alert.tuple keyword
 tocsin.alert.why keyword
+tocsin.alert.window.from date
 powershell.file.script_block_text text_pattern
 `

@@ -52,6 +52,8 @@ type RuleReport struct {
 	// Windows counts the windows that were run, Empty those among them that held nothing.
 	Windows, Empty int64
 	Alerts         int
+	// Folded counts what was folded into alerts.
+	Folded int64
 	// Capped are the slots at which alerts beyond the rule's maximum were left out, Over how many in all.
 	Capped []time.Time
 	Over   int
@@ -68,11 +70,12 @@ type RuleReport struct {
 	Err    error
 }
 
-// flushAt is how many alerts are collected before they are committed, flushDays on how many days: each day that a commit
-// writes to costs a store memory of its own.
+// flushAt is how many alerts are collected before they are committed, flushRecords how many records of what is folded into
+// alerts, flushDays on how many days: each day that a commit writes to costs a store memory of its own.
 const (
-	flushAt   = 256
-	flushDays = 32
+	flushAt      = 256
+	flushRecords = 1024
+	flushDays    = 32
 )
 
 // Run replays programs over what db holds. A window or a rule that fails is reported and the others go on; a change that

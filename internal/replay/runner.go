@@ -29,7 +29,9 @@ type runner struct {
 	pending map[string]*event.Event // alerts of change, by ID
 	days    map[store.Day]bool      // that these alerts lie on
 	made    []*event.Event
-	backlog *backlog // nil before open
+	states  []store.AlertState // that were set since the alerts were made
+	folded  int64              // by change
+	backlog *backlog           // nil before open
 	report  RuleReport
 }
 
@@ -52,7 +54,21 @@ func (r *runner) run(ctx context.Context) error {
 	if r.backlog != nil {
 		r.report.Pending, r.report.PendingWindows = r.backlog.size()
 	}
+	r.present()
 	return nil
+}
+
+// present gives the alerts that were made the state that they are in now.
+func (r *runner) present() {
+	byID := map[string]*event.Event{}
+	for _, a := range r.made {
+		byID[a.ID] = a
+	}
+	for _, s := range r.states {
+		if a := byID[s.Alert]; a != nil {
+			a.Set(s.Path, s.Value)
+		}
+	}
 }
 
 // all runs what is to be run, and leaves the last of what it found to flush.
@@ -157,6 +173,11 @@ func (r *runner) open(ctx context.Context, streams []store.Stream, data window.S
 	if err != nil {
 		return err
 	}
+	if r.p.Folds() {
+		if err := alerted.LoadFolds(ctx, r.db, r.p.Rule.UUID()); err != nil {
+			return err
+		}
+	}
 	pending := r.pendingID
 	if pending == "" {
 		pending = r.p.ID()
@@ -236,11 +257,15 @@ func (r *runner) take(slot time.Time, result detect.Result) {
 		r.days[store.DayOf(slot)] = true
 	}
 	r.change.Alerts = append(r.change.Alerts, result.Alerts...)
+	r.change.States = append(r.change.States, result.States...)
+	r.change.Records = append(r.change.Records, result.Records...)
+	r.states = append(r.states, result.States...)
+	r.folded += result.Folded
 }
 
 // flushFull commits if there is much to commit.
 func (r *runner) flushFull(ctx context.Context) error {
-	if len(r.change.Alerts) >= flushAt || len(r.days) >= flushDays {
+	if len(r.change.Alerts) >= flushAt || len(r.change.Records) >= flushRecords || len(r.days) >= flushDays {
 		return r.flush(ctx)
 	}
 	return nil
@@ -278,7 +303,8 @@ func (r *runner) flush(ctx context.Context) error {
 		r.made = append(r.made, r.pending[id])
 	}
 	r.report.Alerts += len(r.change.Outcome.NewAlerts)
-	r.change, r.ran = store.Change{}, false
+	r.report.Folded += r.folded
+	r.change, r.ran, r.folded = store.Change{}, false, 0
 	clear(r.pending)
 	clear(r.days)
 	return nil

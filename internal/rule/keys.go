@@ -96,7 +96,7 @@ var commonKeys = []key{
 	{name: "investigation_fields", rewritten: true, value: investigationFieldsOf,
 		about: "`field_names`: the fields that an analyst looks at first"},
 	{name: "alert_suppression", value: suppressionOf,
-		about: "`group_by` (1 to 3 fields), `duration` (`value` and `unit`: s, m, h), `missing_fields_strategy` (suppress, doNotSuppress); threshold rules have `duration` alone"},
+		about: "`group_by` (1 to 5 fields), `duration` (`value` and `unit`: s, m, h), `missing_fields_strategy` (suppress, doNotSuppress); threshold rules have `duration` alone"},
 	{name: "exceptions_list", value: func(r *Rule) event.Value { return exceptionLists(r.ExceptionsList) }, usual: nothing,
 		about: "lists of exceptions: `id`, `list_id`, `type` (detection, rule_default, endpoint, endpoint_…), `namespace_type` (single, agnostic)"},
 	{name: "actions", value: func(r *Rule) event.Value { return list(r.Actions) }, usual: nothing,

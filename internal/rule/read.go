@@ -20,7 +20,7 @@ const (
 // MaxNewTermsFields bounds the fields of a new_terms rule, MaxGroupBy those that alerts are folded by.
 const (
 	MaxNewTermsFields = 5
-	MaxGroupBy        = 3
+	MaxGroupBy        = 5
 )
 
 // maxThreatPage bounds concurrent_searches × items_per_search.

@@ -240,7 +240,7 @@ type ThreatEntry struct {
 
 // Suppression says which alerts are folded into one.
 type Suppression struct {
-	GroupBy []string // 1 to 3 fields; none for threshold rules, which have their own groups
+	GroupBy []string // 1 to MaxGroupBy fields; none for threshold rules, which have their own groups
 	// Value and Unit (s, m or h) are how long alerts are folded after the first; Value 0: within one run alone.
 	Value int
 	Unit  string

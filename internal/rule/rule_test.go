@@ -157,7 +157,7 @@ func TestCannotRun(t *testing.T) {
 	f("type='query'\nsaved_id='s'", "")
 	f("type='query'\nfilters=[{meta={negate=true}}]", "")
 	f("type='query'\nfilters=[]\nexceptions_list=[]", "")
-	f("type='query'\nalert_suppression={group_by=['a']}", "alert_suppression cannot be applied yet")
+	f("type='query'\nalert_suppression={group_by=['a']}", "")
 	f("type='query'\nexceptions_list=[{list_id='mine',type='detection'}]", "")
 }
 

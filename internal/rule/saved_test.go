@@ -107,7 +107,7 @@ func TestReferences(t *testing.T) {
 	f("type='query'\nquery='a: b'\nsaved_id='gone'", "", nil, "a: b", 0, "")
 	// What else cannot be done is said besides.
 	f("type='query'\nquery='a: b'\nlanguage='lucene'\ndata_view_id='gone'", objects, nil, "a: b", 0, "language lucene cannot run yet; "+noView+`gone"`)
-	f("type='threshold'\nquery='a: b'\nthreshold={field=[],value=1}\ndata_view_id='gone'", objects, nil, "a: b", 0, "rule type threshold cannot run yet")
+	f("type='threshold'\nquery='a: b'\nthreshold={field=[],value=1}\ndata_view_id='gone'", objects, nil, "a: b", 0, noView+`gone"`)
 }
 
 // A rule that is named alone finds what it refers to in the exports beside it; rules in them are not read.

@@ -29,7 +29,7 @@ var languagesOf = map[string][]string{
 }
 
 // runs lists the types that this version runs.
-var runs = []string{TypeQuery, TypeNewTerms, TypeSavedQuery}
+var runs = []string{TypeQuery, TypeNewTerms, TypeSavedQuery, TypeThreshold}
 
 // The codes of what a sound rule is told of.
 const (
@@ -69,9 +69,6 @@ func (r *Rule) Lacks() []Lack {
 	if r.lacksQuery() && r.Query == "" {
 		out = append(out, Lack{Key: "saved_id", Code: CodeAbsent, Why: fmt.Sprintf("no saved query that was read has the ID %q, and the rule has none of its own", short(r.SavedID)),
 			Hint: "export it (saved objects, NDJSON) and put the file beside the rule"})
-	}
-	if r.Suppression != nil {
-		lacks("alert_suppression", "alert_suppression cannot be applied yet")
 	}
 	return out
 }

@@ -228,6 +228,11 @@ func (t *trial) once(ctx context.Context, from time.Time) error {
 	if env.Alerted, err = detect.LoadAlerted(ctx, t.db, at, t.rule.UUID()); err != nil {
 		return err
 	}
+	if t.program.Folds() {
+		if err := env.Alerted.LoadFolds(ctx, t.db, t.rule.UUID()); err != nil {
+			return err
+		}
+	}
 	for _, events := range [][]*event.Event{t.past, t.present} {
 		for _, e := range events {
 			if b, timed := t.program.Time.Of(e); timed && (env.Begin.IsZero() || b.Before(env.Begin)) {
