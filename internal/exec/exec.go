@@ -7,8 +7,10 @@
 //	for rows.Next() { use(rows.Event()) }
 //	if err := rows.Err(); err != nil { … }
 //
-// Rows stream through all operators but Sort and Aggregate, which hold at most MaxSortRows rows and MaxGroups groups and
-// end with a *LimitError beyond: a query never loses rows silently. The package stores nothing and knows no language.
+// Rows stream through all operators but Sort and Aggregate, which hold at most MaxSortRows rows and MaxGroups groups,
+// Sequence, which holds the events of its stages where the engine does not sort them, and the sequences that may still go
+// on, and Sample. They end with a *LimitError beyond: a query never loses rows silently. The package stores nothing and
+// knows no language.
 package exec
 
 import (
@@ -21,8 +23,9 @@ import (
 	"github.com/tocsin-sec/tocsin/internal/store"
 )
 
-// MaxSortRows is the number of rows that a Sort holds, MaxGroups the number of groups, of distinct values and of
-// combinations a row that an Aggregate holds. More end the query with a *LimitError.
+// MaxSortRows is the number of rows that a Sort, or a Sequence that has to sort, holds; MaxGroups the number of groups, of
+// distinct values and of combinations a row that an Aggregate holds, and of keys that a Sequence or Sample holds at once.
+// More end the query with a *LimitError.
 const (
 	MaxSortRows = 1_000_000
 	MaxGroups   = 1_000_000
@@ -48,7 +51,7 @@ func Query(ctx context.Context, q store.Querier, p plan.Node, at store.Snapshot)
 	if err == nil || !errors.As(err, &no) {
 		return whole, err
 	}
-	b := builder{sortRows: MaxSortRows, groups: MaxGroups, leaf: func(n plan.Node) (cursor, bool, error) {
+	b := builder{ctx: ctx, sortRows: MaxSortRows, groups: MaxGroups, leaf: func(n plan.Node) (cursor, bool, error) {
 		rows, err := q.Query(ctx, n, at)
 		if err == nil {
 			return &engineRows{rows: rows}, true, nil
@@ -88,6 +91,7 @@ type cursor interface {
 
 // builder puts operators above leaves.
 type builder struct {
+	ctx context.Context
 	// leaf returns the rows of a node that need no operator here, false where n is to be run in Go.
 	leaf             func(n plan.Node) (cursor, bool, error)
 	sortRows, groups int
@@ -106,10 +110,15 @@ func (b *builder) build(n plan.Node) (cursor, error) {
 
 // above returns the rows of n, which is no leaf, over those of the node below it.
 func (b *builder) above(n plan.Node) (cursor, error) {
-	if l, ok := n.(plan.Limit); ok {
-		if s, ok := l.In.(plan.Sort); ok {
-			return b.top(l, s)
+	switch n := n.(type) {
+	case plan.Limit:
+		if s, ok := n.In.(plan.Sort); ok {
+			return b.top(n, s)
 		}
+	case plan.Sequence:
+		return b.sequences(n)
+	case plan.Sample:
+		return b.samples(n)
 	}
 	in, err := b.build(plan.Input(n))
 	if err != nil {

@@ -65,7 +65,7 @@ func (s *Slice) Len() int { return len(s.rows) }
 
 // Query runs p over the events that at shows.
 func (s *Slice) Query(ctx context.Context, p plan.Node, at store.Snapshot) (store.Rows, error) {
-	b := builder{sortRows: MaxSortRows, groups: MaxGroups, leaf: func(n plan.Node) (cursor, bool, error) {
+	b := builder{ctx: ctx, sortRows: MaxSortRows, groups: MaxGroups, leaf: func(n plan.Node) (cursor, bool, error) {
 		scan, ok := n.(plan.Scan)
 		if !ok {
 			return nil, false, nil

@@ -62,6 +62,8 @@ type Case struct {
 	Want [][]int
 	Keys []string // of sequences and samples: the keys of the results, null as "null"
 	Set  string   // the name of the set of events, for ReadData
+	// Size is the number of samples or sequences asked for, PerKey that of one key.
+	Size, PerKey int
 }
 
 // sets are the files of queries, with the events that they are about.
@@ -96,13 +98,18 @@ func Cases(t testing.TB) []Case {
 				Query string   `toml:"query"`
 				Want  []any    `toml:"expected_event_ids"`
 				Keys  []string `toml:"join_keys"`
+				Size  *int     `toml:"size"`
+				Per   int      `toml:"max_samples_per_key"`
 			} `toml:"queries"`
 		}
 		if err := toml.Unmarshal(text, &file); err != nil {
 			t.Fatalf("read %s: %v", set.file, err)
 		}
 		for _, q := range file.Queries {
-			c := Case{Name: q.Name, Query: q.Query, Keys: q.Keys, Set: set.data}
+			c := Case{Name: q.Name, Query: q.Query, Keys: q.Keys, Set: set.data, Size: 10, PerKey: max(q.Per, 1)}
+			if q.Size != nil {
+				c.Size = *q.Size
+			}
 			if len(q.Want) > 0 {
 				if _, lists := q.Want[0].([]any); lists {
 					for _, list := range q.Want {
