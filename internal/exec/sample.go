@@ -114,10 +114,12 @@ func (s *samples) load() error {
 					if len(s.byKey) == s.max {
 						return &LimitError{What: "keys of a sample", Max: s.max}
 					}
-					p = &pool{values: slices.Clone(values), events: make([][]sampled, len(s.stages))}
+					p = &pool{events: make([][]sampled, len(s.stages))}
 					s.byKey[string(key)] = p
 				}
-				p.events[i] = s.add(p.events[i], sampled{c, timed})
+				if p.events[i] = s.add(p.events[i], sampled{c, timed}); i == 0 && p.events[0][0].e == c.e {
+					p.values = slices.Clone(values) // of equal values those of the first event
+				}
 				return nil
 			}); err != nil {
 				return err

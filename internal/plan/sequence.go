@@ -99,7 +99,8 @@ func (o Order) Sort(in Node) Sort {
 type Found struct {
 	// Number counts the rows from 1, in their order.
 	Number int64
-	// Keys are the values that the events share, null where they share none.
+	// Keys are the values that the events share, null where they share none. Of values that are equal and yet not the same
+	// (1 and 1.0) they are those of the first event: of a sample that of its first stage.
 	Keys []event.Value
 	// Events are those of the stages, one for each run; nil where an event is missing. They have an ID, a stream and
 	// fields, and no source.

@@ -305,7 +305,7 @@ func (f fact) check(db store.Store, seqs []uint64) string {
 func ordered(p plan.Node) bool {
 	for ; p != nil; p = plan.Input(p) {
 		switch p.(type) {
-		case plan.Sort:
+		case plan.Sort, plan.Sequence, plan.Sample:
 			return true
 		case plan.Aggregate:
 			return false

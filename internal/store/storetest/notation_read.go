@@ -21,6 +21,8 @@ import (
 //	sort n:long (desc who:keyword)
 //	limit 3
 //	project who n
+//	sequence (span 5m) (stage (in event.action:keyword "a") (key user.name:keyword)) (missing true (optional user.name:keyword))
+//	sample (per 2) (stage true (key user.name:keyword)) (stage (exists source.ip:ip) (key user.id:keyword))
 //
 // A field is written path:type, a flattened field itself with a star behind; where a value is expected it is read by One.
 // Literals are as in JSON, instants date"…", addresses ip"…". Those that a field is compared with are read by its type.
@@ -103,6 +105,10 @@ func parseNode(line string, in plan.Node) (n plan.Node, err error) {
 			p.Paths = append(p.Paths, r.name())
 		}
 		n = p
+	case "sequence":
+		n = r.sequence(in)
+	case "sample":
+		n = r.sample(in)
 	default:
 		r.fail("no node is called " + head)
 	}

@@ -67,6 +67,10 @@ func formatNode(n plan.Node) string {
 		for _, path := range n.Paths {
 			b.WriteString(" " + quoteName(path))
 		}
+	case plan.Sequence:
+		b.WriteString("sequence" + formatSequence(n))
+	case plan.Sample:
+		b.WriteString("sample" + formatSample(n))
 	default:
 		panic(fmt.Sprintf("storetest: no notation of %T", n))
 	}

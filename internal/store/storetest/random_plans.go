@@ -43,7 +43,8 @@ func randomPlan(r *rand.Rand, q store.Querier, at store.Snapshot) plan.Node {
 			g.rows = rows
 		}
 		added := columns(p)
-		if _, groups := p.(plan.Aggregate); groups { // of the rest, little is left to ask for
+		switch p.(type) {
+		case plan.Aggregate, plan.Sequence, plan.Sample: // of the rest, little is left to ask for
 			g.fields = g.fields[:5]
 			added = append(added, added...)
 		}
@@ -63,6 +64,12 @@ func randomScan(r *rand.Rand) plan.Scan {
 // node puts a random node above p.
 func (g *planner) node(p plan.Node) plan.Node {
 	o := orderOf(p)
+	if o.keyed && len(o.groups) == 0 && !o.one && chance(g.r, 13) { // rows are events
+		if chance(g.r, 60) {
+			return g.sequence(p)
+		}
+		return g.sampleOf(p)
+	}
 	switch k := g.r.IntN(100); {
 	case k < 50:
 		return plan.Filter{In: p, Cond: g.cond(3)}
@@ -158,6 +165,8 @@ func columns(p plan.Node) []expr.Field {
 				out = append(out, column(a.Name, typeOf(a.Value)))
 			}
 		}
+	case plan.Sequence, plan.Sample:
+		out = foundColumns()
 	}
 	return out
 }
@@ -209,6 +218,8 @@ type order struct {
 	// keyed says that no two rows are alike to a sort: events differ by stream and ID, groups by the fields groups.
 	keyed  bool
 	groups []expr.Field
+	// one says that the only row is no event.
+	one bool
 }
 
 func orderOf(p plan.Node) order {
@@ -216,7 +227,9 @@ func orderOf(p plan.Node) order {
 	case plan.Scan:
 		return order{keyed: true}
 	case plan.Aggregate:
-		return order{keyed: true, groups: groupsOf(n), total: len(n.By) == 0}
+		return order{keyed: true, groups: groupsOf(n), total: len(n.By) == 0, one: len(n.By) == 0}
+	case plan.Sequence, plan.Sample:
+		return order{keyed: true, groups: []expr.Field{{Path: plan.FoundNumber, Type: event.Long}}, total: true}
 	}
 	o := orderOf(plan.Input(p))
 	switch n := p.(type) {

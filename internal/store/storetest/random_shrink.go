@@ -165,6 +165,10 @@ func simplerPlans(p plan.Node) (out []plan.Node) {
 		for i := range n.Paths {
 			out = append(out, plan.Project{In: n.In, Paths: without(n.Paths, i)})
 		}
+	case plan.Sequence:
+		out = append(out, simplerSequences(n)...)
+	case plan.Sample:
+		out = append(out, simplerSamples(n)...)
 	}
 	for _, in := range simplerPlans(plan.Input(p)) {
 		out = append(out, plan.Over(p, in))

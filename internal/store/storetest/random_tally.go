@@ -61,19 +61,36 @@ func (c *tally) add(r result) {
 	}
 }
 
-// addConditions looks at which conditions of the plan's filters tell the rows before them apart.
+// condsOf are the conditions that a node tries its rows with.
+func condsOf(n plan.Node) (out []expr.Cond) {
+	switch n := n.(type) {
+	case plan.Filter:
+		return []expr.Cond{n.Cond}
+	case plan.Sequence:
+		for _, s := range n.Stages {
+			out = append(out, s.Cond)
+		}
+	case plan.Sample:
+		for _, s := range n.Stages {
+			out = append(out, s.Cond)
+		}
+	}
+	return out
+}
+
+// addConditions looks at which conditions of the plan tell the rows before them apart.
 func (c *tally) addConditions(q store.Querier, p plan.Node, at store.Snapshot) {
 	apart := map[string]int{}
 	for n := p; n != nil; n = plan.Input(n) {
-		f, ok := n.(plan.Filter)
-		if !ok {
+		conds := condsOf(n)
+		if len(conds) == 0 {
 			continue
 		}
-		rows, err := query(context.Background(), q, plan.Limit{In: f.In, N: maxSample}, at)
+		rows, err := query(context.Background(), q, plan.Limit{In: plan.Input(n), N: maxSample}, at)
 		if err != nil {
 			continue
 		}
-		for _, leaf := range leaves(nil, f.Cond) {
+		for _, leaf := range leaves(nil, expr.All(conds...)) {
 			var outcomes [expr.True + 1]bool
 			for _, e := range rows {
 				outcomes[expr.Eval(leaf, e)] = true
@@ -118,7 +135,7 @@ func nameOf(c expr.Cond) string {
 
 // everyNode and everyLeaf are the names that have to occur.
 var (
-	everyNode = []string{"scan", "filter", "eval", "aggregate", "sort", "limit", "project"}
+	everyNode = []string{"scan", "filter", "eval", "aggregate", "sort", "limit", "project", "sequence", "sample"}
 	everyLeaf = []string{"in", "member", "range", "like", "like-fold", "words", "phrase", "exists", "nested", "anywhere", "null",
 		"holds", "for-each", "regexp", "fits", "fits-fold", "matching", "=", "!=", "<", "<=", ">", ">="}
 )

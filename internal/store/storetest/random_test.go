@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/tocsin-sec/tocsin/internal/event"
 	"github.com/tocsin-sec/tocsin/internal/expr"
@@ -226,6 +227,47 @@ func TestRandomFindsFaults(t *testing.T) {
 				in = plan.Eval{In: in, Cols: []plan.Column{c}}
 			}
 			return in
+		}
+		return n
+	}))
+	sequence := func(change func(*plan.Sequence)) faulty {
+		return node(func(n plan.Node) plan.Node {
+			if s, ok := n.(plan.Sequence); ok {
+				change(&s)
+				return s
+			}
+			return n
+		})
+	}
+	f("a span is a moment longer", sequence(func(s *plan.Sequence) {
+		if s.MaxSpan > 0 {
+			s.MaxSpan += time.Millisecond
+		}
+	}))
+	f("nothing ends a sequence", sequence(func(s *plan.Sequence) { s.Until = nil }))
+	f("ties are not broken", sequence(func(s *plan.Sequence) { s.Order.Ties = nil }))
+	f("a key may be null", sequence(func(s *plan.Sequence) {
+		s.Stages = append([]plan.Stage(nil), s.Stages...)
+		for i := range s.Stages {
+			keys := append([]plan.Key(nil), s.Stages[i].Keys...)
+			for k := range keys {
+				keys[k].Optional = true
+			}
+			s.Stages[i].Keys = keys
+		}
+	}))
+	f("what is missing may be there", sequence(func(s *plan.Sequence) {
+		s.Stages = append([]plan.Stage(nil), s.Stages...)
+		for i := range s.Stages {
+			if s.Stages[i].Missing {
+				s.Stages[i].Cond = expr.Const{Value: false}
+			}
+		}
+	}))
+	f("a sample has one tuple more", node(func(n plan.Node) plan.Node {
+		if s, ok := n.(plan.Sample); ok {
+			s.PerKey++
+			return s
 		}
 		return n
 	}))

@@ -46,8 +46,10 @@ func TestRandomOnPartialEngines(t *testing.T) {
 	f("sort", is(plan.Sort{}))
 	f("limit", is(plan.Limit{}))
 	f("project", is(plan.Project{}))
+	f("sequence and sample", is(plan.Sequence{}, plan.Sample{}))
 	f("sort and limit", is(plan.Sort{}, plan.Limit{}))
-	f("anything but scans", is(plan.Filter{}, plan.Eval{}, plan.Aggregate{}, plan.Sort{}, plan.Limit{}, plan.Project{}))
+	f("anything but scans", is(plan.Filter{}, plan.Eval{}, plan.Aggregate{}, plan.Sort{}, plan.Limit{}, plan.Project{},
+		plan.Sequence{}, plan.Sample{}))
 	f("conditions that read anywhere or one object", func(n plan.Node) bool {
 		filter, ok := n.(plan.Filter)
 		text := ""
@@ -61,7 +63,7 @@ func TestRandomOnPartialEngines(t *testing.T) {
 // TestRandomOnLeastRows holds that plans read no more than plan.Prune says: an engine gives of each event only what the
 // scan's Fields name.
 func TestRandomOnLeastRows(t *testing.T) {
-	random(t, "mem with least rows", 2_000, func(db store.Store) store.Store { return least{db} })
+	random(t, "mem with least rows", 4_000, func(db store.Store) store.Store { return least{db} })
 }
 
 // least gives of a scan's rows what it has to give, and no more.
