@@ -27,7 +27,7 @@ type candidates struct {
 	in    cursor
 	conds []expr.Cond
 	order plan.Order
-	time  expr.Value
+	time  expr.One
 	read  int
 }
 
@@ -72,7 +72,10 @@ func (c *candidates) next() (found candidate, timed, ok bool, err error) {
 		if x.stages == 0 {
 			continue
 		}
-		t := expr.Compute(c.time, r.e)
+		t, ok := only(c.time.Field, r.e)
+		if !ok {
+			t = expr.Compute(c.time, r.e)
+		}
 		x.time = t.Int()
 		return x, !t.IsNull(), true, nil
 	}
@@ -116,37 +119,45 @@ type inOrder struct {
 	*candidates
 	max    int
 	sorted bool // they come in order
-	held   []candidate
+	loaded bool
+	held   [][]candidate // pieces, given back as they are used up
 }
 
+// piece is the number of candidates that are held together, as long as they come in order.
+const piece = 8192
+
 func (c *inOrder) next() (candidate, bool, error) {
-	if !c.sorted {
-		c.sorted = true
+	if c.sorted {
+		for {
+			x, timed, ok, err := c.candidates.next()
+			if timed || !ok || err != nil {
+				return x, ok, err
+			}
+		}
+	}
+	if !c.loaded {
+		c.loaded = true
 		if err := c.load(); err != nil {
 			c.held = nil
 			return candidate{}, false, err
 		}
 	}
-	if c.held != nil {
-		if len(c.held) == 0 {
-			return candidate{}, false, nil
-		}
-		x := c.held[0]
-		c.held[0].e = nil
-		c.held = c.held[1:]
-		return x, true, nil
+	for len(c.held) > 0 && len(c.held[0]) == 0 {
+		c.held[0], c.held = nil, c.held[1:]
 	}
-	for {
-		x, timed, ok, err := c.candidates.next()
-		if timed || !ok || err != nil {
-			return x, ok, err
-		}
+	if len(c.held) == 0 {
+		return candidate{}, false, nil
 	}
+	x := c.held[0][0]
+	c.held[0][0].e = nil
+	c.held[0] = c.held[0][1:]
+	return x, true, nil
 }
 
 func (c *inOrder) load() error {
-	c.held = []candidate{}
-	ascending := true
+	ascending, n := true, 0
+	var last candidate
+	var some []candidate
 	for {
 		x, timed, ok, err := c.candidates.next()
 		if err != nil {
@@ -158,14 +169,20 @@ func (c *inOrder) load() error {
 		if !timed {
 			continue
 		}
-		if len(c.held) == c.max {
+		if n++; n > c.max {
 			return &LimitError{What: "events of the stages of a sequence", Max: c.max}
 		}
-		ascending = ascending && (len(c.held) == 0 || c.compare(c.held[len(c.held)-1], x) <= 0)
-		c.held = append(c.held, x)
+		ascending = ascending && (n == 1 || c.compare(last, x) <= 0)
+		if last = x; len(some) == piece {
+			c.held, some = append(c.held, some), make([]candidate, 0, piece)
+		}
+		some = append(some, x)
 	}
+	c.held = append(c.held, some)
 	if !ascending {
-		slices.SortStableFunc(c.held, c.compare)
+		all := slices.Concat(c.held...)
+		slices.SortStableFunc(all, c.compare)
+		c.held = [][]candidate{all}
 	}
 	return nil
 }
@@ -185,6 +202,10 @@ func (r *keyReader) each(keys []plan.Key, e *event.Event, f func(key []byte, val
 	for i, k := range keys {
 		var values []event.Value
 		if k.Field.Path != "" {
+			if v, ok := only(k.Field, e); ok && !v.IsNull() {
+				r.values = append(r.values, v)
+				continue
+			}
 			values = distinct(expr.Read(k.Field, e))
 		}
 		switch {
@@ -230,6 +251,24 @@ func (r *keyReader) each(keys []plan.Key, e *event.Event, f func(key []byte, val
 			return nil
 		}
 	}
+}
+
+// only returns what f is in e where there is one scalar at its path, null where that does not fit; false: look closer.
+func only(f expr.Field, e *event.Event) (event.Value, bool) {
+	v := e.Get(f.Path)
+	if !v.IsScalar() || f.Root {
+		return v, false
+	}
+	for i := range len(f.Path) {
+		if f.Path[i] == '.' && !e.Get(f.Path[:i]).IsNull() { // a tree may hold more
+			return v, false
+		}
+	}
+	v, ok := event.Coerce(f.Type, v)
+	if !ok {
+		v = event.Null()
+	}
+	return v, true
 }
 
 // compareKeys orders lists of key values, null first.

@@ -77,7 +77,7 @@ type Order struct {
 }
 
 // Value is the time of an event.
-func (o Order) Value() expr.Value { return expr.One{Field: dateField(o.path())} }
+func (o Order) Value() expr.One { return expr.One{Field: dateField(o.path())} }
 
 func (o Order) path() string {
 	if o.Time == "" {
