@@ -173,6 +173,9 @@ func atEverySlot(t *testing.T, db store.Store, now func() time.Time, p *detect.P
 		if err != nil {
 			t.Fatal(err)
 		}
+		if err := alerted.LoadFolds(ctx, db, p.Rule.UUID()); err != nil {
+			t.Fatal(err)
+		}
 		env := detect.Env{Events: db, Store: db, At: latest, Begin: begin, Alerted: alerted}
 		var c store.Change
 		if p.Remembers() {
@@ -187,7 +190,7 @@ func atEverySlot(t *testing.T, db store.Store, now func() time.Time, p *detect.P
 		if err != nil {
 			t.Fatal(err)
 		}
-		c.At, c.Alerts = now(), result.Alerts
+		c.At, c.Alerts, c.States, c.Records = now(), result.Alerts, result.States, append(c.Records, result.Records...)
 		if err := db.Apply(ctx, &c); err != nil {
 			t.Fatal(err)
 		}
@@ -204,6 +207,13 @@ func TestReplayIsEverySlot(t *testing.T) {
 	randomly(t, 150, func(t *testing.T, r *rand.Rand, name string) {
 		p := randomRule(t, r, "rule")
 		events := randomEvents(r, 1+r.IntN(40), time.Duration(1+r.IntN(30))*time.Hour)
+		if r.IntN(3) == 0 {
+			g := randomGrouping(r)
+			if g.value = r.IntN(3); g.value > 0 {
+				g.folds = g.lasts > 0
+			}
+			p = g.program(t, "rule")
+		}
 		var opt replay.Options
 		if r.IntN(3) == 0 {
 			opt.From = began.Add(time.Duration(r.IntN(20))*30*time.Minute + time.Duration(r.IntN(2))*time.Millisecond)
