@@ -51,6 +51,13 @@ func (s *scan) account(w io.Writer, sc screen) {
 	for _, r := range s.result.Rules {
 		late += r.Late
 		name := printable(r.Program.Rule.Name)
+		if r.Folded > 0 {
+			list := ""
+			if s.DB != "" {
+				list = " (tocsin alerts suppressed lists it)"
+			}
+			line("", "folded: %s folded %s into its alerts%s", name, thousands(r.Folded), list)
+		}
 		if len(r.Capped) > 0 {
 			keep := ""
 			if s.DB == "" {

@@ -19,8 +19,9 @@ import (
 
 // alertsCommand are the commands about alerts that are stored, or could be.
 type alertsCommand struct {
-	Pending alertsPendingCommand `cmd:"" help:"List what rules left out because a window held more than max_signals."`
-	Release alertsReleaseCommand `cmd:"" help:"Make the alerts that are pending."`
+	Pending    alertsPendingCommand    `cmd:"" help:"List what rules left out because a window held more than max_signals."`
+	Release    alertsReleaseCommand    `cmd:"" help:"Make the alerts that are pending."`
+	Suppressed alertsSuppressedCommand `cmd:"" help:"List what rules folded into their alerts."`
 }
 
 type alertsPendingCommand struct {

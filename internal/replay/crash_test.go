@@ -70,6 +70,10 @@ func TestFailedCommits(t *testing.T) {
 		program(t, "new-user", newUser),
 		program(t, "many", "type='query'\nquery='event.action: login'\nmax_signals=1000"),
 		program(t, "same-sightings", newUser),
+		program(t, "folds", "type='query'\nquery='event.action: login'\ninterval='1h'\nfrom='now-2h'\nmax_signals=1000\n[rule.alert_suppression]\n"+
+			"group_by=['event.action']\nduration={value=5,unit='h'}"),
+		program(t, "counts", "type='threshold'\nquery='event.action: login'\ninterval='1h'\nfrom='now-2h'\nalert_suppression={duration={value=5,unit='h'}}\n"+
+			"[rule.threshold]\nfield='event.action'\nvalue=5"),
 	}
 	r := rand.New(rand.NewPCG(1, 1))
 	var events []*event.Event
