@@ -115,7 +115,10 @@ func judgeRule(r *rule.Rule, lists *exception.Lists) (state string, problems dia
 	if problems.Err() == nil && r.Runs() {
 		on := *r
 		on.CannotRun = ""
-		_, err := detect.Compile(&on, resolver)
+		p, err := detect.Compile(&on, resolver)
+		if err == nil {
+			problems = append(problems, p.Warnings...)
+		}
 		_, unlisted := lists.Of(r)
 		problems = append(problems, unlisted...)
 		if beyond(err) {

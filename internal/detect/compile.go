@@ -34,7 +34,7 @@ type Program struct {
 	Rule *rule.Rule
 	// Time is the field that windows are cut on.
 	Time plan.TimeField
-	// Warnings tell of exceptions that do not hide what they were meant to.
+	// Warnings tell of exceptions that do not hide what they were meant to, and of sequences that windows cut.
 	Warnings diag.List
 
 	schedule window.Schedule
@@ -44,7 +44,8 @@ type Program struct {
 	fixed    expr.Cond                              // asked, of what is not always hidden
 	fields   []expr.Field                           // the new-terms fields
 	by       grouping
-	reads    []string // the paths that tell whether a candidate alerts; nil: all of it
+	eql      *eqlQuery // nil where the query is not EQL
+	reads    []string  // the paths that tell whether a candidate alerts; nil: all of it
 }
 
 // Compile makes a Program of r, whose fields mean what the resolver says. The error is a diag.List with everything that
@@ -75,6 +76,9 @@ func CompileWith(r *rule.Rule, resolver plan.Resolver, lists *exception.Lists) (
 	if err := p.query(resolver); err != nil {
 		found = append(found, diag.Of(err)...)
 	}
+	if err := p.lookFurther(); found.Err() == nil && err != nil {
+		bad(CodeNoWindow, "", "%v", err)
+	}
 	for _, name := range r.NewTermsFields {
 		f, _ := resolver.Field(name)
 		switch {
@@ -92,6 +96,7 @@ func CompileWith(r *rule.Rule, resolver plan.Resolver, lists *exception.Lists) (
 		return nil, err
 	}
 	p.hidden, p.Warnings = lists.Hidden(r, resolver)
+	p.Warnings = append(p.Warnings, p.lookBack()...)
 	if p.asked = p.fixed; p.asked != nil {
 		p.fixed = expr.All(p.asked, opposite(p.hidden.Always()))
 	}
@@ -119,7 +124,8 @@ func (p *Program) computed() (name string, is bool) {
 	paths, _ := expr.Paths(cond)
 	paths = append(paths, p.Time.Paths()...)
 	paths = append(paths, p.Rule.NewTermsFields...)
-	paths = append(paths, p.by.paths()...)
+	stages, _ := p.eql.paths()
+	paths = slices.Concat(paths, p.by.paths(), stages)
 	for _, path := range paths {
 		if slices.Contains(p.Rule.Runtime, path) {
 			return path, true
@@ -135,10 +141,11 @@ func (p *Program) pathsRead() []string {
 		return nil
 	}
 	paths, whole := expr.Paths(cond)
-	if whole {
+	stages, wholly := p.eql.paths()
+	if whole || wholly {
 		return nil
 	}
-	paths = slices.Concat(paths, p.Time.Paths(), p.by.paths(), []string{plan.Timestamp}, alert.RaisedPaths())
+	paths = slices.Concat(paths, p.Time.Paths(), p.by.paths(), stages, []string{plan.Timestamp}, alert.RaisedPaths())
 	for _, f := range p.fields {
 		paths = append(paths, f.Path)
 	}
@@ -152,6 +159,9 @@ var anyTime = time.Unix(0, 0).UTC()
 // query reads the rule's query and its filters, which must hold besides. The error has its places in the rule's file.
 func (p *Program) query(resolver plan.Resolver) error {
 	r := p.Rule
+	if r.Type == rule.TypeEQL {
+		return p.queryEQL(resolver)
+	}
 	var found diag.List
 	n, err := kql.Parse(r.Query)
 	if err != nil {
@@ -220,6 +230,9 @@ func (p *Program) ID() string {
 	for _, f := range p.fields {
 		fmt.Fprintf(h, "%q\n", f.String())
 	}
+	if p.eql != nil {
+		p.eql.writeTo(h)
+	}
 	if p.groups() {
 		fmt.Fprintf(h, "groups %v %s %t %t %q\n", p.by.fields, p.by.lasts, p.by.folds, p.by.alone, p.by.different.String())
 		if r.Threshold != nil {
@@ -255,7 +268,7 @@ func (p *Program) sightings(cond expr.Cond) sighting.Program {
 // them: what a replay fetches once. Running over these events alone gives the same as running over all.
 func (p *Program) Candidates(span window.Span) plan.Node {
 	node := p.ordered(p.candidates(span), p.Time)
-	if len(p.fields) == 0 && !p.groups() {
+	if len(p.fields) == 0 && !p.groups() && (p.eql == nil || p.eql.Events != nil) {
 		return node // most of them will be alerts
 	}
 	return p.narrowed(node)

@@ -67,6 +67,8 @@ type scenario struct {
 		Close  string           `json:"close_alerts"`
 		Total  *int             `json:"expect_total"`
 		Alerts []map[string]any `json:"expect_alerts"`
+		Patch  map[string]any   `json:"patch_rule"`
+		Last   map[string]any   `json:"expect_last_alert"`
 	}
 	Expect struct {
 		Count      *int
@@ -76,6 +78,11 @@ type scenario struct {
 		Last       map[string]any `json:"last_alert"`
 		Order      []string       `json:"order_by"`
 		MaxReached *bool          `json:"max_signals_reached"`
+		Warning    string
+		Blocks     *int             `json:"building_blocks"`
+		Sequences  *int             `json:"sequences"`
+		OfSequence []map[string]any `json:"sequence_alerts"`
+		Shell      map[string]any   `json:"shell_alert"`
 	}
 }
 
@@ -188,6 +195,9 @@ func (s scenario) notRun() string {
 // compiled is the scenario's rule.
 func (s scenario) compiled(t *testing.T, fields kqltest.Mapping) *detect.Program {
 	t.Helper()
+	if s.Rule["exceptions"] != nil {
+		return s.excepted(t, fields)
+	}
 	r, err := rule.Parse(s.ID+".toml", []byte(s.toml()))
 	if err != nil {
 		t.Fatal(err)
@@ -263,6 +273,12 @@ func (s scenario) play(t *testing.T, e engine, mappings map[string]kqltest.Mappi
 			}
 			b.apply(c)
 		}
+		if step.Patch != nil {
+			for k, v := range step.Patch {
+				s.Rule[k] = v
+			}
+			p = s.compiled(t, fields)
+		}
 		if step.Run.IsZero() {
 			continue
 		}
@@ -276,6 +292,9 @@ func (s scenario) play(t *testing.T, e engine, mappings map[string]kqltest.Mappi
 		if why := matched(step.Alerts, alerts); why != "" {
 			return fmt.Sprintf("after step %d: %s", i, why)
 		}
+		if step.Last != nil && !describes(step.Last, alerts[len(alerts)-1]) {
+			return fmt.Sprintf("after step %d the last alert is not %v", i, step.Last)
+		}
 	}
 	alerts := b.alerts()
 	expect := s.Expect
@@ -284,6 +303,12 @@ func (s scenario) play(t *testing.T, e engine, mappings map[string]kqltest.Mappi
 	}
 	if expect.MaxReached != nil && *expect.MaxReached != (over > 0) {
 		return fmt.Sprintf("the maximum was reached: %t, want %t", over > 0, *expect.MaxReached)
+	}
+	if expect.Warning == "suppression max signals" && over == 0 {
+		return "the maximum was not reached"
+	}
+	if why := s.sequenced(alerts); why != "" {
+		return why
 	}
 	if why := matched(expect.Alerts, alerts); why != "" {
 		return why
@@ -353,7 +378,15 @@ func describes(want map[string]any, a *event.Event) bool {
 			got = a.Get("@timestamp")
 		case "fields":
 			for path, v := range value.(map[string]any) {
-				if a.Text(path) != v {
+				recorded, err := json.Marshal(v)
+				if err != nil || string(a.Get(path).AppendJSON(nil)) != string(recorded) {
+					return false
+				}
+			}
+			continue
+		case "absent":
+			for _, path := range value.([]any) {
+				if !a.Get(path.(string)).IsNull() {
 					return false
 				}
 			}
@@ -385,7 +418,7 @@ func describes(want map[string]any, a *event.Event) bool {
 func TestScenariosConformance(t *testing.T) {
 	mappings := readMappings(t)
 	for _, e := range engines() {
-		for _, file := range []string{"new_terms", "query", "threshold"} {
+		for _, file := range []string{"new_terms", "query", "threshold", "eql"} {
 			t.Run(e.name+"/"+file, func(t *testing.T) {
 				tally := corpus.NewTally(t, "rule-exec/"+file+" on "+e.name)
 				for _, s := range readScenarios(t, file+".jsonl") {

@@ -55,8 +55,10 @@ type Env struct {
 type Result struct {
 	// Candidates counts the events of the window that matched the query.
 	Candidates int
-	// Alerts are the new alerts, at most Env.Limit or the rule's maximum, oldest evidence first.
+	// Alerts are the new alerts, at most Env.Limit or the rule's maximum, oldest evidence first. Blocks counts those among
+	// them that the alert on a sequence is made of: they come after it, and do not count towards the maximum.
 	Alerts []*event.Event
+	Blocks int
 	// Folded counts what was folded into alerts, the new ones among them. States and Records are what is to be stored of it.
 	Folded  int64
 	States  []store.AlertState
@@ -80,6 +82,7 @@ var executors = map[string]executor{
 	rule.TypeSavedQuery: query{}, // once its query is looked up it is nothing else (rule-execution.md §3.5)
 	rule.TypeNewTerms:   newTerms{},
 	rule.TypeThreshold:  threshold{},
+	rule.TypeEQL:        eqlRule{},
 }
 
 // Run runs p over w. It is deterministic: the same snapshot, window and history give the same alerts with the same IDs.

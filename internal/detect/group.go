@@ -20,8 +20,8 @@ type grouping struct {
 	lasts time.Duration
 	// alone says that what lacks one of the fields is never folded.
 	alone bool
-	// whole says that a list is one value, not each of its elements.
-	whole bool
+	// whole says that a list is one value, not each of its elements; single that a value that is no list stays none.
+	whole, single bool
 	// different is what a threshold rule asks different values of; its Path is "" where it does not.
 	different expr.Field
 }
@@ -44,7 +44,8 @@ func (p *Program) group(resolver plan.Resolver, bad func(code, hint, format stri
 		p.by.folds, p.by.alone = true, s.MissingFields == "doNotSuppress"
 		p.by.lasts = time.Duration(s.Value) * map[string]time.Duration{"s": time.Second, "m": time.Minute, "h": time.Hour}[s.Unit]
 	}
-	p.by.whole = p.Rule.Type == rule.TypeNewTerms
+	p.by.whole = p.Rule.Type == rule.TypeNewTerms || p.Rule.Type == rule.TypeEQL
+	p.by.single = p.eql != nil && p.eql.Events == nil
 	field := func(key, name string) groupField {
 		f, _ := resolver.Field(name)
 		if f.Type.IsText() && !p.by.whole {
@@ -101,6 +102,7 @@ func (g *grouping) of(e *event.Event) ([][]alert.Term, error) {
 			return nil, nil
 		case len(values) == 0:
 			values = []event.Value{event.Null()}
+		case g.single && e.Get(f.Path).Kind() != event.KindList:
 		case g.whole:
 			slices.SortFunc(values, event.Compare)
 			values = []event.Value{event.List(values...)}

@@ -171,7 +171,7 @@ func (p *Program) tally(w window.Window, env Env, terms []alert.Term) *tally {
 	return t
 }
 
-// openGroups are the groups of the alerts that one run of a new-terms rule makes or folds.
+// openGroups are the groups of the alerts that one run of a new-terms or EQL rule makes or folds.
 type openGroups struct {
 	p     *Program
 	w     window.Window
@@ -219,13 +219,21 @@ func (o *openGroups) of(e *event.Event) (*openGroup, error) {
 
 // folds folds what was found into the group's alert, if there is one; id is what its own alert would be called.
 func (g *openGroup) folds(id string, f held) bool {
-	if g.alert == "" {
+	if g == nil || g.alert == "" {
 		return false
 	}
-	member := &fold{Alert: g.alert, Group: g.id, Name: id, Slot: g.in.w.Slot, Count: 1, Tuple: f.Tuple.String()}
+	member := &fold{Alert: g.alert, Group: g.id, Name: id, Slot: g.in.w.Slot, Count: 1}
+	if len(f.Values) > 0 {
+		member.Tuple = f.Tuple.String()
+	}
 	member.add(f.source, f.at)
 	g.members = append(g.members, member)
 	return true
+}
+
+// foldedBefore reports whether an earlier run folded what was found into an alert of the group.
+func (g *openGroup) foldedBefore(id string) bool {
+	return g != nil && g.in.env.Alerted.group(g.id).named[id] != nil
 }
 
 // opens notes that what was found is the group's alert.

@@ -17,6 +17,7 @@ import (
 	"github.com/tocsin-sec/tocsin/internal/diag"
 	"github.com/tocsin-sec/tocsin/internal/event"
 	"github.com/tocsin-sec/tocsin/internal/expr"
+	"github.com/tocsin-sec/tocsin/internal/lang/eql"
 	"github.com/tocsin-sec/tocsin/internal/lang/filter"
 	"github.com/tocsin-sec/tocsin/internal/lang/kql"
 	"github.com/tocsin-sec/tocsin/internal/plan"
@@ -56,7 +57,7 @@ func Run(r *rule.Rule, fields plan.Resolver) diag.List {
 }
 
 // Query returns what is wrong with the queries and filters of r, in the order of its text: errors where one cannot be used,
-// warnings where it most likely does not mean what its author thinks. Of the languages only KQL is looked at.
+// warnings where it most likely does not mean what its author thinks. Of the languages KQL and EQL are looked at.
 func Query(r *rule.Rule, fields plan.Resolver) diag.List {
 	var out diag.List
 	places := r.Locator()
@@ -79,15 +80,27 @@ func Query(r *rule.Rule, fields plan.Resolver) diag.List {
 		}
 		out = append(out, filter.Check(n, fields)...)
 	}
+	if r.Language == rule.LanguageEQL {
+		out = append(out, places.In("query", eventQuery(r, fields))...)
+	}
 	out.Sort()
 	return out
+}
+
+// eventQuery is what package eql says of the query of r.
+func eventQuery(r *rule.Rule, fields plan.Resolver) diag.List {
+	q, err := eql.Parse(r.Query)
+	if err != nil {
+		return diag.Of(err)
+	}
+	return weigh(eql.Check(q, eql.Options{Resolver: fields, Category: r.EventCategoryOverride, Lenient: true}), fields)
 }
 
 // weigh makes a note of the warning that a field is unknown where the field may well belong to a product that fields does
 // not cover: no name comes close, and none of its family is declared.
 func weigh(found diag.List, fields plan.Resolver) diag.List {
 	for i, d := range found {
-		if d.Code == kql.CodeUnknownField && d.Hint == "" && !knowsFamily(d.Text[d.Span.Start:d.Span.End], fields) {
+		if (d.Code == kql.CodeUnknownField || d.Code == eql.CodeUnknownField) && d.Hint == "" && !knowsFamily(d.Text[d.Span.Start:d.Span.End], fields) {
 			found[i].Severity = diag.Note
 		}
 	}

@@ -251,7 +251,10 @@ func TestQuery(t *testing.T) {
 	f("query = 'user.name : )'", `error KQL0106 "ame : " )`)
 	f(`query = "user.name : \"a\" and source.ip : \"b\""`, `error KQL0305 ".ip : " \"b\"`)
 	f("query = 'user.nam : x'", `warning KQL0201 "ry = '" user.nam`)
-	f("type = 'eql'\nlanguage = 'eql'\nquery = 'any where ('") // no KQL
+	f("type = 'eql'\nlanguage = 'eql'\nquery = 'any where ('", `error EQL0105 "here (" `)
+	f("type = 'eql'\nlanguage = 'eql'\nquery = 'any where user.nam == \"x\" or okta.actor.id == \"y\"'", `warning EQL0301 "where " user.nam`,
+		`note EQL0301 "x\" or " okta.actor.id`)
+	f("type = 'esql'\nlanguage = 'esql'\nquery = 'from ('") // not looked at
 	f("filters = [{ query = { exists = { field = 'user.name' } } }, { meta = { negate = true }, query = { term = { 'user.name' = 'x' } } }]")
 	f("filters = [{ query = { ids = { values = ['1'] } } }]", `error FLT0103 "ids = " { values = ['1'] }`)
 	f("filters = [{ query = { term = { 'source.port' = 'x' } } }]", `error FLT0301 "rt' = " 'x'`)

@@ -20,8 +20,8 @@ import (
 	"github.com/tocsin-sec/tocsin/internal/store"
 )
 
-// awsRules are the public rules on AWS that are queries, first sightings or thresholds, and those of them that cannot run,
-// with the reason.
+// awsRules are the public rules on AWS that are queries, first sightings, thresholds or in EQL, and those of them that cannot
+// run, with the reason.
 func awsRules(t *testing.T) (programs []*detect.Program, lacking map[string]string) {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(corpus.Dir(t, "corpus/rules"), "rules/integrations/aws/*.toml"))
@@ -34,7 +34,7 @@ func awsRules(t *testing.T) (programs []*detect.Program, lacking map[string]stri
 		if err != nil {
 			t.Fatal(err)
 		}
-		if r.Type != rule.TypeQuery && r.Type != rule.TypeNewTerms && r.Type != rule.TypeThreshold {
+		if r.Type != rule.TypeQuery && r.Type != rule.TypeNewTerms && r.Type != rule.TypeThreshold && r.Type != rule.TypeEQL {
 			continue
 		}
 		p, err := detect.Compile(r, catalogue{})
@@ -69,11 +69,11 @@ func loadRealData(t *testing.T, db store.Store, now func() time.Time) map[string
 	return rejected
 }
 
-// TestAWSRulesConformance runs every public query, first-sighting and threshold rule on AWS over all CloudTrail that was collected, on
-// both engines: they raise the same alerts. The log has a table of them.
+// TestAWSRulesConformance runs every public query, first-sighting, threshold and EQL rule on AWS over all CloudTrail that was
+// collected, on both engines: they raise the same alerts. The log has a table of them.
 func TestAWSRulesConformance(t *testing.T) {
 	programs, lacking := awsRules(t)
-	if len(programs) != 108 || len(lacking) != 0 {
+	if len(programs) != 132 || len(lacking) != 0 {
 		t.Fatalf("%d rules run, %d do not: %v", len(programs), len(lacking), lacking)
 	}
 	raised := map[string]map[string][]string{} // by engine and rule: the IDs of its alerts
@@ -124,10 +124,10 @@ func TestAWSRulesConformance(t *testing.T) {
 		tally.Pass()
 	}
 	t.Logf("%d of %d rules raised %d alerts", fired, len(programs), alerts)
-	if len(raised["mem"]) != 108 || len(raised["duck"]) != 108 {
+	if len(raised["mem"]) != 132 || len(raised["duck"]) != 132 {
 		t.Errorf("%d and %d rules ran", len(raised["mem"]), len(raised["duck"]))
 	}
-	if fired < 25 {
+	if fired < 45 {
 		t.Errorf("only %d rules raised alerts", fired)
 	}
 }

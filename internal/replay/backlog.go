@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tocsin-sec/tocsin/internal/alert"
 	"github.com/tocsin-sec/tocsin/internal/detect"
 	"github.com/tocsin-sec/tocsin/internal/event"
 	"github.com/tocsin-sec/tocsin/internal/schedule"
@@ -204,7 +205,7 @@ func (b *backlog) foundBesides(l *leftOut, found []*event.Event) {
 	}
 	for _, a := range found {
 		at, ok := event.Coerce(event.Date, a.Get(evidenceTime))
-		if !ok {
+		if !ok || alert.IsBlock(a) {
 			continue
 		}
 		for _, e := range b.recent {

@@ -139,9 +139,10 @@ func (r *runner) again(ctx context.Context, l *leftOut, n int) (made int, err er
 	}
 	l.Alerts, l.Since, l.done = result.Over, result.Since, result.Over == 0
 	r.backlog.changed[l] = true
-	r.report.Released += len(result.Alerts)
+	made = len(result.Alerts) - result.Blocks
+	r.report.Released += made
 	r.take(l.Slot, result)
-	return len(result.Alerts), r.flushFull(ctx)
+	return made, r.flushFull(ctx)
 }
 
 // retireAt is how many records are taken away in one commit.

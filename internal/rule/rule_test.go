@@ -149,7 +149,7 @@ func TestCannotRun(t *testing.T) {
 	}
 	f("type='query'", "")
 	f("type='query'\nlanguage='kuery'\nexceptions_list=[{list_id='endpoint_list',type='endpoint'}]", "")
-	f("type='eql'\nlanguage='eql'\nquery='any where true'", "rule type eql cannot run yet")
+	f("type='eql'\nlanguage='eql'\nquery='any where true'", "")
 	f("type='machine_learning'\nanomaly_threshold=50\nmachine_learning_job_id='a'", "rule type machine_learning cannot run yet")
 	f("type='saved_query'\nsaved_id='s'", `no saved query that was read has the ID "s", and the rule has none of its own`)
 	f("type='query'\nenabled=false", "the file switches the rule off (enabled = false)")

@@ -29,7 +29,7 @@ var languagesOf = map[string][]string{
 }
 
 // runs lists the types that this version runs.
-var runs = []string{TypeQuery, TypeNewTerms, TypeSavedQuery, TypeThreshold}
+var runs = []string{TypeQuery, TypeNewTerms, TypeSavedQuery, TypeThreshold, TypeEQL}
 
 // The codes of what a sound rule is told of.
 const (
@@ -59,7 +59,7 @@ func (r *Rule) Lacks() []Lack {
 	lacks := func(key, format string, args ...any) {
 		out = append(out, Lack{Key: key, Code: CodeLacks, Why: fmt.Sprintf(format, args...)})
 	}
-	if r.Language != LanguageKuery {
+	if r.Language != LanguageKuery && r.Language != LanguageEQL {
 		lacks("language", "language %s cannot run yet", r.Language)
 	}
 	if r.lacksView() {
