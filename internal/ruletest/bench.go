@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
+	"github.com/tocsin-sec/tocsin/internal/alert"
 	"github.com/tocsin-sec/tocsin/internal/detect"
 	"github.com/tocsin-sec/tocsin/internal/diag"
 	"github.com/tocsin-sec/tocsin/internal/event"
@@ -200,7 +202,7 @@ func (t *trial) detect(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	t.alerts = report.Alerts
+	t.alerts = withoutBlocks(report.Alerts)
 	for _, r := range report.Rules {
 		t.over += r.Over
 		switch {
@@ -260,6 +262,11 @@ func (t *trial) once(ctx context.Context, from time.Time) error {
 		t.why = "the rule failed: " + err.Error()
 		return nil
 	}
-	t.alerts, t.over = result.Alerts, result.Over
+	t.alerts, t.over = withoutBlocks(result.Alerts), result.Over
 	return nil
+}
+
+// withoutBlocks leaves out what the alerts on sequences are made of: a test speaks of the sequences.
+func withoutBlocks(alerts []*event.Event) []*event.Event {
+	return slices.DeleteFunc(slices.Clone(alerts), alert.IsBlock)
 }

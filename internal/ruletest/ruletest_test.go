@@ -308,9 +308,9 @@ func TestBadFiles(t *testing.T) {
 		"r.test.toml:5:85: TEST0109: the event is written twice: it has a base, or both cloudtrail and ecs")
 	f("rule = 'absent.toml'\n[[case]]\nname = 'x'\n"+ok, "absent.toml: RULE0001: the file cannot be read: no such file or directory")
 	for rule, want := range map[string]string{
-		"type = 'eql'\nlanguage = 'eql'\nquery = 'any where true'\n": "r.test.toml: TEST0201: the rule cannot be tested: ",
-		"type = 'query'\nquery = 'a : )'\n":                          "r.toml:9:14: KQL",
-		"type = 'query'\nquery = 'source.ip : \"x\"'\n":              "r.toml:9:22: KQL0305",
+		"type = 'query'\nlanguage = 'lucene'\nquery = 'a'\n": "r.test.toml: TEST0201: the rule cannot be tested: ",
+		"type = 'query'\nquery = 'a : )'\n":                  "r.toml:9:14: KQL",
+		"type = 'query'\nquery = 'source.ip : \"x\"'\n":      "r.toml:9:22: KQL0305",
 	} {
 		got := said(run(t, rule, "[[case]]\nname = 'x'\n"+ok))
 		if len(got) != 1 || !strings.HasPrefix(got[0], want) {
@@ -343,6 +343,39 @@ func TestCoverage(t *testing.T) {
 		"9:26 event.action:a true 1 false 1 decided 1 ",
 		"9:44 event.kind:k true 1 false 1 decided 1 ")
 	f("*", `{ fields = { "event.action" = "a" } }`, "9:12 * true 1 false 0 decided 1 never false")
+}
+
+// A rule in EQL has clauses too, a sequence those of its stages; a test speaks of the sequences, not of what they are made of.
+func TestEQL(t *testing.T) {
+	f := func(query, tests string, want []string, clauses ...string) {
+		t.Helper()
+		file := run(t, "type = 'eql'\nlanguage = 'eql'\nquery = '''"+strings.ReplaceAll(query, "'", `"`)+"'''\n", "[[case]]\nname = 'x'\n"+tests)
+		if diff := cmp.Diff(want, said(file)); diff != "" {
+			t.Errorf("%s:\n%s", query, diff)
+		}
+		got := []string{}
+		for _, c := range file.Clauses {
+			got = append(got, fmt.Sprintf("%d:%d %s true %d false %d decided %d", c.Line, c.Column, c.Text, c.True, c.False, c.Decided))
+		}
+		if diff := cmp.Diff(clauses, got); diff != "" {
+			t.Errorf("%s: clauses\n%s", query, diff)
+		}
+	}
+	f(`file where event.action : ('a', 'b*') and not user.name in ('x', 'y') and length(host.name) > 1`, `events = [
+{ fields = { "event.category" = "file", "event.action" = "B1", "host.name" = "h1" } },
+{ fields = { "event.category" = "file", "event.action" = "a", "host.name" = "h1", "user.name" = "y" } }]
+alerts = [{ event = 'event-1' }]`, []string{},
+		`10:12 event.category == "file" true 2 false 0 decided 1`, `10:39 event.action : "a" true 1 false 1 decided 0`,
+		`10:44 event.action : "b*" true 1 false 1 decided 1`, `10:72 user.name in ("x") true 0 false 2 decided 1`,
+		`10:77 user.name in ("y") true 1 false 1 decided 2`, `10:86 length(host.name) > 1 true 2 false 0 decided 1`)
+	f(`sequence by user.name with maxspan=1m [any where event.action == 'a'] [any where event.action == 'b']`, `events = [
+{ id = "1", fields = { "event.action" = "a", "user.name" = "x" } }, { id = "2", at = "now+30s", fields = { "event.action" = "b", "user.name" = "x" } },
+{ id = "3", at = "now+40s", fields = { "event.action" = "b", "user.name" = "y" } }]
+alerts = [{ event = '2', fields = { "user.name" = "x", "tocsin.alert.evidence_ids" = ["1", "2"] } }]`, []string{},
+		`10:61 event.action == "a" true 1 false 2 decided 1`, `10:93 event.action == "b" true 2 false 1 decided 2`)
+	f(`any where user.name == 'x'`, `events = [{ fields = { "user.name" = "X" } }]
+alerts = [{ event = 'event-1' }]`, []string{`4: expected an alert about event event-1; came no alert`,
+		`  event event-1: r.toml:10:22: user.name == "x" is false: it is "X"`}, `10:22 user.name == "x" true 0 false 1 decided 1`)
 }
 
 // The paths of a command lead to tests; rules without any are listed.

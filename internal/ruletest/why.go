@@ -8,7 +8,6 @@ import (
 
 	"github.com/tocsin-sec/tocsin/internal/event"
 	"github.com/tocsin-sec/tocsin/internal/expr"
-	"github.com/tocsin-sec/tocsin/internal/lang/kql"
 	"github.com/tocsin-sec/tocsin/internal/rule"
 	"github.com/tocsin-sec/tocsin/internal/sighting"
 	"github.com/tocsin-sec/tocsin/internal/store"
@@ -84,7 +83,7 @@ func (t *trial) explain(o try) []string {
 		if o.truths[i] {
 			is = "true"
 		}
-		say("event %s: %s:%d:%d: %s is %s: %s", e.ID, t.rule.File, c.Line, c.Column, c.Text, is, valuesOf(t.clauses.leaves[i], e))
+		say("event %s: %s:%d:%d: %s is %s: %s", e.ID, t.rule.File, c.Line, c.Column, c.Text, is, valuesOf(t.clauses.leaves[i].field, e))
 	}
 	if len(out) > 0 {
 		return out
@@ -166,18 +165,9 @@ func (t *trial) known(o try) string {
 }
 
 // valuesOf says what the field of a clause is in an event.
-func valuesOf(n kql.Node, e *event.Event) string {
-	var field *kql.Literal
-	switch n := n.(type) {
-	case *kql.Is:
-		field = n.Field
-	case *kql.Range:
-		field = &n.Field
-	case *kql.Nested:
-		field = &n.Path
-	}
-	if field == nil || field.Wildcard() {
+func valuesOf(field string, e *event.Event) string {
+	if field == "" {
 		return "it looks at several fields"
 	}
-	return "it is " + quotedList(textsOf(e, field.Text()))
+	return "it is " + quotedList(textsOf(e, field))
 }
