@@ -92,7 +92,7 @@ func (a *aggregation) add(g *segment, q *query, at store.Snapshot) string {
 		if !ok || !agree(&a.kinds[i], g.layout.columns[col].kind()) {
 			return "a group's field is read event by event"
 		}
-		name := g.layout.name(col)
+		name := g.layout.value(col)
 		if !g.layout.columns[col].List {
 			names = append(names, fmt.Sprintf("%s AS g%d", read(name), i))
 			where += " AND " + name + " IS NOT NULL"

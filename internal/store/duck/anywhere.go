@@ -24,7 +24,7 @@ func (w *whereWriter) anywhere(c expr.Anywhere, not bool) clause {
 		inRest, _ := quote(in)
 		parts = append(parts, "contains(lower(rest), "+inRest+")")
 		for i, col := range w.seg.layout.columns {
-			name := w.seg.layout.name(i)
+			name := w.seg.layout.value(i)
 			switch {
 			case !col.isText():
 				if couldStandIn(col.Type, needle) {

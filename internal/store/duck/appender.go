@@ -25,12 +25,13 @@ var (
 	typeUint    = columnType{base: bindings.TypeUInteger}
 	typeInteger = columnType{base: bindings.TypeInteger}
 	typeHuge    = columnType{base: bindings.TypeUHugeInt}
+	typeUUID    = columnType{base: bindings.TypeUUID}
 )
 
 func (t columnType) sql() string {
 	name := map[bindings.Type]string{bindings.TypeBlob: "BLOB", bindings.TypeVarchar: "VARCHAR",
 		bindings.TypeBigInt: "BIGINT", bindings.TypeUBigInt: "UBIGINT", bindings.TypeUInteger: "UINTEGER", bindings.TypeInteger: "INTEGER",
-		bindings.TypeUHugeInt: "UHUGEINT", bindings.TypeDouble: "DOUBLE", bindings.TypeBoolean: "BOOLEAN"}[t.base]
+		bindings.TypeUHugeInt: "UHUGEINT", bindings.TypeUUID: "UUID", bindings.TypeDouble: "DOUBLE", bindings.TypeBoolean: "BOOLEAN"}[t.base]
 	if t.list {
 		name += "[]"
 	}

@@ -27,7 +27,8 @@ type column struct {
 	Path string     `json:"path"`
 	Type event.Type `json:"type"`
 	List bool       `json:"list,omitempty"`
-	Long bool       `json:"long,omitempty"` // texts that hardly come twice, and are alike: packed as rest and the source are
+	// UUID: the column holds UUIDs as they are mostly written, in 16 bytes, for texts; any other text stands in rest.
+	UUID bool `json:"uuid,omitempty"`
 }
 
 // storage is the DuckDB type of the column.
@@ -42,12 +43,19 @@ func (c column) storage() columnType {
 		t.base = bindings.TypeBoolean
 	case event.IPType: // 16 bytes: as numbers, which DuckDB keeps in no dictionary, they took ten times the room
 		t.base = bindings.TypeBlob
+	default:
+		if c.UUID {
+			t.base = bindings.TypeUUID
+		}
 	}
 	return t
 }
 
 // isText reports whether the column holds texts.
-func (c column) isText() bool { return c.storage().base == bindings.TypeVarchar }
+func (c column) isText() bool {
+	base := c.storage().base
+	return base == bindings.TypeVarchar || base == bindings.TypeUUID
+}
 
 // The columns that every segment has besides those of its layout, in this order behind them.
 const (
@@ -81,7 +89,7 @@ func newLayout(stream, generation int32, columns []column) *layout {
 	l := &layout{stream: stream, generation: generation, columns: columns, byPath: make(map[string]int, len(columns)), ownID: -1}
 	for i, c := range columns {
 		l.byPath[c.Path] = i
-		if c.Path == "event.id" && c.isText() && !c.List {
+		if c.Path == "event.id" && c.UUID {
 			l.ownID = i
 		}
 	}
@@ -93,11 +101,19 @@ func (l *layout) id() string {
 	if l.ownID < 0 {
 		return fixed(colID)
 	}
-	return "coalesce(" + fixed(colID) + ", encode(" + l.name(l.ownID) + "))"
+	return "coalesce(" + fixed(colID) + ", encode(" + l.value(l.ownID) + "))"
 }
 
 // name is the name of column i in tables.
 func (l *layout) name(i int) string { return fmt.Sprintf("c%d", i) }
+
+// value is column i as queries read it.
+func (l *layout) value(i int) string {
+	if l.columns[i].UUID {
+		return "CAST(" + l.name(i) + " AS VARCHAR)"
+	}
+	return l.name(i)
+}
 
 // fixed is the name of a column that every segment has.
 func fixed(i int) string { return fixedNames[i] }
@@ -126,7 +142,7 @@ func (l *layout) create(table string) string {
 			name = fixed(i - len(l.columns))
 		}
 		b.WriteString(name + " " + t.sql())
-		if i == len(l.columns)+colSource || i == len(l.columns)+colRest || i < len(l.columns) && l.columns[i].Long {
+		if i == len(l.columns)+colSource || i == len(l.columns)+colRest {
 			b.WriteString(" USING COMPRESSION zstd")
 		}
 	}
@@ -169,9 +185,8 @@ func wanted(stream string, types func(string) (event.Type, bool), lists map[stri
 	columns := make([]column, 0, len(names))
 	for _, name := range names {
 		path, list := strings.CutSuffix(name, "[]")
-		path, long := strings.CutSuffix(path, "~")
+		path, uuid := strings.CutSuffix(path, "#")
 		c := column{Path: path, List: list || lists[path]}
-		c.Long = long && !c.List
 		if types != nil {
 			c.Type, _ = types(path)
 		}
@@ -182,8 +197,9 @@ func wanted(stream string, types func(string) (event.Type, bool), lists map[stri
 			continue
 		}
 		if base := c.storage().base; base != bindings.TypeVarchar {
-			c.List, c.Long = c.List && base == bindings.TypeBlob, false
+			c.List = c.List && base == bindings.TypeBlob
 		}
+		c.UUID = uuid && c.isText() && !c.List
 		columns = append(columns, c)
 	}
 	slices.SortFunc(columns, func(a, b column) int { return strings.Compare(a.Path, b.Path) })

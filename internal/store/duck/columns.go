@@ -1,7 +1,7 @@
 package duck
 
-// commonColumns are the paths that have a column of their own in every stream, [] where they hold lists, ~ where they hold
-// long texts: what the
+// commonColumns are the paths that have a column of their own in every stream, [] where they hold lists, # where they hold
+// UUIDs: what the
 // public AWS rules, their investigation guides and the views read, most of it by counting, and what nearly every
 // CloudTrail event carries.
 var commonColumns = []string{
@@ -15,8 +15,7 @@ var commonColumns = []string{
 	"aws.cloudtrail.management_event",
 	"aws.cloudtrail.read_only",
 	"aws.cloudtrail.recipient_account_id",
-	"aws.cloudtrail.request_id",
-	"aws.cloudtrail.request_parameters~",
+	"aws.cloudtrail.request_id#",
 	"aws.cloudtrail.session_credential_from_console",
 	"aws.cloudtrail.user_identity.access_key_id",
 	"aws.cloudtrail.user_identity.arn",
@@ -40,7 +39,7 @@ var commonColumns = []string{
 	"event.action",
 	"event.category[]",
 	"event.dataset",
-	"event.id",
+	"event.id#",
 	"event.ingested",
 	"event.kind",
 	"event.module",

@@ -4,11 +4,14 @@ import (
 	"bytes"
 	"cmp"
 	"slices"
+	"time"
+
+	"github.com/tocsin-sec/tocsin/internal/event"
 )
 
 // Most of what a record says stands in columns and in rest as well. The source is stored without that: where a text between
-// two quotes is what a column of texts holds, or a tree is what stands in rest, cutMark and a byte that tells which stand in
-// its place. Whatever the bytes are, they are read back as they were; a cutMark of their own, which no UTF-8 holds, is
+// two quotes is what a column of single texts, instants or addresses holds, or a tree is what stands in rest, cutMark and a byte that tells
+// which stand in its place. Whatever the bytes are, they are read back as they were; a cutMark of their own, which no UTF-8 holds, is
 // followed by 0.
 const cutMark = 0xFF
 
@@ -32,7 +35,7 @@ type cutter struct {
 	trees   []span
 }
 
-const cutSlots = 256
+const cutSlots = 2048
 
 // begin forgets the texts of the row before.
 func (c *cutter) begin() {
@@ -50,13 +53,17 @@ func (c *cutter) add(column int, s string) {
 	}
 }
 
-// slotOf tells apart texts of a few lengths, beginnings and ends; of those that it does not, one is left out.
-func slotOf[T string | []byte](s T) uint8 {
+// slotOf tells most texts apart by a few of their bytes; of those that it does not, one alone is left out.
+func slotOf[T string | []byte](s T) int {
 	n := len(s)
 	if n < leastCut {
 		return 0
 	}
-	return uint8(n*31) ^ s[n-1]*7 ^ s[n-3]*13 ^ s[n/2]*61 ^ s[2]
+	h := uint32(n)
+	for _, b := range [...]byte{s[n-1], s[n-2], s[n-4], s[n/2], s[2]} {
+		h = h*0x01000193 ^ uint32(b)
+	}
+	return int((h ^ h>>11) % cutSlots)
 }
 
 // held returns the text that the column holds in this row, "" for none.
@@ -134,20 +141,20 @@ func appendMarked(dst, src []byte) []byte {
 	}
 }
 
-// mend returns the source that was stored as b, in memory of its own; columns are those of the layout, of whose row i it
-// is, and rest is the row's. It is nil where b is not what cut wrote.
-func mend(b []byte, columns []vector, i int, rest string) []byte {
+// mend returns the source that was stored as b, in memory of its own; cols begins with the columns of the layout, of
+// whose row i it is, and rest is the row's. It is nil where b is not what cut wrote.
+func mend(b []byte, l *layout, cols []vector, i int, rest string) []byte {
 	out := make([]byte, 0, len(b)+len(b)/2+64)
 	for {
-		at := bytes.IndexByte(b, cutMark)
-		if at < 0 {
+		next := bytes.IndexByte(b, cutMark)
+		if next < 0 {
 			return append(out, b...)
 		}
-		out = append(out, b[:at]...)
-		if at+1 == len(b) {
+		out = append(out, b[:next]...)
+		if next+1 == len(b) {
 			return nil
 		}
-		switch mark := int(b[at+1]); {
+		switch mark := int(b[next+1]); {
 		case mark == 0:
 			out = append(out, cutMark)
 		case mark >= cutTree:
@@ -156,11 +163,52 @@ func mend(b []byte, columns []vector, i int, rest string) []byte {
 				return nil
 			}
 			out = append(out, tree...)
-		case mark > len(columns) || columns[mark-1].null(i):
+		case mark > len(l.columns) || cols[mark-1].null(i):
 			return nil
+		case l.columns[mark-1].Type == event.Date:
+			s, ok := secondsText(cols[mark-1].int64(i))
+			if !ok {
+				return nil
+			}
+			out = append(out, s...)
+		case l.columns[mark-1].Type == event.IPType:
+			out = append(out, event.IP(addressFrom(cols[mark-1].bytes(i))).Text()...)
+		case !l.columns[mark-1].isText():
+			return nil
+		case l.columns[mark-1].UUID:
+			out = appendUUID(out, at[hugeint](&cols[mark-1], i))
 		default:
-			out = append(out, columns[mark-1].bytes(i)...)
+			out = append(out, cols[mark-1].bytes(i)...)
 		}
-		b = b[at+2:]
+		b = b[next+2:]
 	}
+}
+
+// secondsText is how records mostly write an instant, in milliseconds, that is a whole second; false for others.
+func secondsText(ms int64) (string, bool) {
+	if ms%1000 != 0 {
+		return "", false
+	}
+	return time.UnixMilli(ms).UTC().Format("2006-01-02T15:04:05Z"), true
+}
+
+// packInstant turns an instant into a number: the seconds where they are whole, as those are that names of objects tell,
+// which takes half the room; else -1 less the microseconds, all since 1970.
+func packInstant(t time.Time) int64 {
+	micros := t.UnixMicro()
+	switch {
+	case micros < 0: // nothing was delivered then
+		return 0
+	case micros%1e6 == 0:
+		return micros / 1e6
+	}
+	return -1 - micros
+}
+
+// unpackInstant returns what packInstant was given, in UTC.
+func unpackInstant(n int64) time.Time {
+	if n < 0 {
+		return time.UnixMicro(-1 - n).UTC()
+	}
+	return time.Unix(n, 0).UTC()
 }

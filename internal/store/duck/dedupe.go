@@ -35,13 +35,13 @@ type incoming struct {
 }
 
 // addEvents adds the events of c to n, but for duplicates. What is stored already is found by a join of the segments of
-// the day with the hashes of the new IDs.
+// the day with the new IDs, or with their hashes where an ID is no UUID.
 func (s *Store) addEvents(ctx context.Context, w *conn, n *commit, c *store.Change) error {
 	if len(c.Events) == 0 {
 		return nil
 	}
 	in := make([]incoming, len(c.Events))
-	hashes := map[segmentKey][]uint32{}
+	ids := map[segmentKey][]string{}
 	for i, e := range c.Events {
 		ms, ok := timeOf(e, "@timestamp")
 		if !ok || e.Stream == "" || e.ID == "" {
@@ -49,10 +49,10 @@ func (s *Store) addEvents(ctx context.Context, w *conn, n *commit, c *store.Chan
 		}
 		key := segmentKey{s.number(n, e.Stream), dayOf(ms)}
 		in[i] = incoming{stored{e: e, id: e.ID, hash: hashOf(e.ID), sum: sumOf(e.Source.Data), ms: ms}, key}
-		hashes[key] = append(hashes[key], in[i].hash)
+		ids[key] = append(ids[key], e.ID)
 	}
 	known := map[docID]uint64{}
-	if err := s.lookUp(ctx, w, hashes, known); err != nil {
+	if err := s.lookUp(ctx, w, ids, known); err != nil {
 		return err
 	}
 	// Conflicts are looked up under their second ID. Which events conflict depends on the order alone.
@@ -69,9 +69,9 @@ func (s *Store) addEvents(ctx context.Context, w *conn, n *commit, c *store.Chan
 	return nil
 }
 
-// secondIDs returns the hashes of the conflict IDs of all events whose own ID is taken by one with another source.
-func (s *Store) secondIDs(in []incoming, known map[docID]uint64) map[segmentKey][]uint32 {
-	second := map[segmentKey][]uint32{}
+// secondIDs returns the conflict IDs of all events whose own ID is taken by one with another source.
+func (s *Store) secondIDs(in []incoming, known map[docID]uint64) map[segmentKey][]string {
+	second := map[segmentKey][]string{}
 	first := map[docID]uint64{}
 	for _, e := range in {
 		id := docID{e.key, e.id}
@@ -84,7 +84,7 @@ func (s *Store) secondIDs(in []incoming, known map[docID]uint64) map[segmentKey]
 			first[id] = e.sum
 		case sum != e.sum:
 			other := docID{e.key, store.ConflictID(e.id, e.e.Source.Data)}
-			second[e.key] = append(second[e.key], hashOf(other.id))
+			second[e.key] = append(second[e.key], other.id)
 			if _, taken := first[other]; !taken {
 				first[other] = e.sum
 			}
@@ -107,7 +107,7 @@ func (s *Store) addEvent(ctx context.Context, w *conn, n *commit, e incoming, kn
 		}
 		id.id = store.ConflictID(id.id, e.e.Source.Data)
 		if conflict { // somebody gave an event of theirs the conflict ID of another: that has not been looked up
-			if err := s.lookUp(ctx, w, map[segmentKey][]uint32{e.key: {hashOf(id.id)}}, known); err != nil {
+			if err := s.lookUp(ctx, w, map[segmentKey][]string{e.key: {id.id}}, known); err != nil {
 				return err
 			}
 		}
@@ -123,36 +123,38 @@ func (s *Store) addEvent(ctx context.Context, w *conn, n *commit, e incoming, kn
 	return nil
 }
 
-// inlineHashes is the number of hashes up to which a look-up writes them into its statement.
-const inlineHashes = 200
+// inlineIDs is the number of IDs up to which a look-up writes them into its statement.
+const inlineIDs = 200
 
-// lookUp puts into known every stored document whose ID has one of the hashes, among those of the same stream and day.
-func (s *Store) lookUp(ctx context.Context, w *conn, hashes map[segmentKey][]uint32, known map[docID]uint64) error {
+// lookUp puts into known the stored documents that have the IDs, among those of the same stream and day, and perhaps
+// others.
+func (s *Store) lookUp(ctx context.Context, w *conn, ids map[segmentKey][]string, known map[docID]uint64) error {
 	cat := s.catalog.Load()
-	var look []string
 	total := 0
-	for key, all := range hashes {
-		for range cat.of(key.stream, key.day) {
-			total += len(all)
-		}
+	for key, all := range ids {
+		total += len(all) * len(cat.of(key.stream, key.day))
 	}
 	if total == 0 {
 		return nil
 	}
-	staged := total > inlineHashes
+	staged := total > inlineIDs
 	if staged {
-		if err := s.stageHashes(ctx, w, hashes); err != nil {
+		if err := s.stageIDs(ctx, w, ids); err != nil {
 			return err
 		}
 	}
-	for key, all := range hashes {
+	var look []string
+	for key, all := range ids {
+		hashes, uuids := "SELECT hash FROM temp.main.stage_hash", "SELECT id FROM temp.main.stage_uuid"
+		if !staged {
+			hashes, uuids = literals(all)
+		}
 		for _, g := range cat.of(key.stream, key.day) {
-			set := "SELECT hash FROM temp.main.stage_hash"
-			if !staged {
-				set = strings.Trim(strings.Join(strings.Fields(fmt.Sprint(all)), ","), "[]")
+			from := fmt.Sprintf("SELECT %d::INTEGER, %d::INTEGER, %s, sum FROM %s WHERE ", key.stream, key.day, g.layout.id(), g.table())
+			look = append(look, from+"hash IN ("+hashes+")")
+			if own := g.layout.ownID; own >= 0 && uuids != "" {
+				look = append(look, from+g.layout.name(own)+" IN ("+uuids+")")
 			}
-			look = append(look, fmt.Sprintf("SELECT %d::INTEGER, %d::INTEGER, %s, sum FROM %s WHERE hash IN (%s)",
-				key.stream, key.day, g.layout.id(), g.table(), set))
 		}
 	}
 	err := w.each(ctx, strings.Join(look, " UNION ALL "), func(cols []vector, rows int) error {
@@ -162,27 +164,57 @@ func (s *Store) lookUp(ctx context.Context, w *conn, hashes map[segmentKey][]uin
 		}
 		return nil
 	})
-	if err == nil && staged {
-		err = w.exec(ctx, "DELETE FROM temp.main.stage_hash")
+	for _, table := range []string{"stage_hash", "stage_uuid"} {
+		if err == nil && staged {
+			err = w.exec(ctx, "DELETE FROM temp.main."+table)
+		}
 	}
 	return err
 }
 
-func (s *Store) stageHashes(ctx context.Context, w *conn, hashes map[segmentKey][]uint32) error {
-	a, err := w.appendTo("temp", "stage_hash", []columnType{typeUint})
+// literals writes the hashes of IDs, and those of them that are UUIDs.
+func literals(ids []string) (hashes, uuids string) {
+	var h, u []string
+	for _, id := range ids {
+		h = append(h, fmt.Sprint(hashOf(id)))
+		if _, ok := parseUUID(id); ok {
+			u = append(u, "'"+id+"'::UUID")
+		}
+	}
+	return strings.Join(h, ","), strings.Join(u, ",")
+}
+
+func (s *Store) stageIDs(ctx context.Context, w *conn, ids map[segmentKey][]string) error {
+	hashes, err := w.appendTo("temp", "stage_hash", []columnType{typeUint})
 	if err != nil {
 		return err
 	}
-	defer a.close()
-	for _, all := range hashes {
-		for _, h := range all {
-			a.uint32(0, h)
-			if err := a.next(); err != nil {
+	defer hashes.close()
+	uuids, err := w.appendTo("temp", "stage_uuid", []columnType{typeUUID})
+	if err != nil {
+		return err
+	}
+	defer uuids.close()
+	for _, all := range ids {
+		for _, id := range all {
+			hashes.uint32(0, hashOf(id))
+			if err := hashes.next(); err != nil {
+				return err
+			}
+			u, ok := parseUUID(id)
+			if !ok {
+				continue
+			}
+			uuids.huge(0, u)
+			if err := uuids.next(); err != nil {
 				return err
 			}
 		}
 	}
-	return a.flush()
+	if err := hashes.flush(); err != nil {
+		return err
+	}
+	return uuids.flush()
 }
 
 // addAlerts adds the alerts whose IDs are not known to n.

@@ -66,7 +66,7 @@ func openAt(t testing.TB) (*duck.Store, string) {
 var paths = []string{"user", "user.name", "user.name.text", "event.action", "event", "source.ip", "related.ip", "related.user",
 	"source.as.number", "source.geo.city_name", "aws.cloudtrail.read_only", "aws.cloudtrail.error_message", "cloud.region",
 	"event.ingested", "aws.cloudtrail.user_identity.session_context.creation_date", "kibana.alert.risk_score",
-	"aws.cloudtrail.resources", "a", "a.b", "a.b.c", "", "x\x00y", "\x00z", "bad\xffutf8", "quo\"te", "event.duration"}
+	"aws.cloudtrail.resources", "aws.cloudtrail.request_id", "event.id", "a", "a.b", "a.b.c", "", "x\x00y", "\x00z", "bad\xffutf8", "quo\"te", "event.duration"}
 
 // scalar draws what JSON can say, what it cannot, and what is hard about it.
 func scalar() *rapid.Generator[event.Value] {
@@ -90,7 +90,8 @@ func scalar() *rapid.Generator[event.Value] {
 		rapid.Map(rapid.String(), event.String),
 		rapid.Map(rapid.SliceOfN(rapid.Byte(), 0, 20), func(b []byte) event.Value { return event.String(string(b)) }),
 		rapid.Map(rapid.SampledFrom([]string{"", "true", "false", "443", "198.51.100.7", "::ffff:198.51.100.7", "2001:db8::1",
-			"2001:DB8::1", "2024-03-01T12:00:00.000Z", "2024-03-01T12:00:00Z", "2024-03-01", "İK", "ſ", "a\x00b", `"\`, "1.0"}), event.String),
+			"2001:DB8::1", "2024-03-01T12:00:00.000Z", "2024-03-01T12:00:00Z", "2024-03-01", "0f5b2c1e-9a77-4e1b-8c3d-0123456789ab", "ff5b2c1e-9a77-4e1b-8c3d-0123456789ab",
+			"0F5B2C1E-9A77-4E1B-8C3D-0123456789AB", "0f5b2c1e-9a77-4e1b-8c3d-0123456789a", "0f5b2c1e-9a77-4e1b-8c3d-0123456789abc", "İK", "ſ", "a\x00b", `"\`, "1.0"}), event.String),
 		rapid.Map(rapid.Int64Range(-62167219200000, 253402300799999), event.Millis),
 		rapid.Map(rapid.SliceOfN(rapid.Byte(), 16, 16), func(b []byte) event.Value {
 			return event.IP(netip.AddrFrom16([16]byte(b)))
@@ -117,7 +118,8 @@ func value(depth int) *rapid.Generator[event.Value] {
 
 func document(i int) *rapid.Generator[*event.Event] {
 	return rapid.Custom(func(t *rapid.T) *event.Event {
-		e := &event.Event{ID: fmt.Sprint("e", i), Stream: "logs"}
+		id := rapid.SampledFrom([]string{"e%d", "%08x-0000-4e1b-8c3d-0123456789ab", "%08X-000A-4e1b-8c3d-0123456789ab"}).Draw(t, "id")
+		e := &event.Event{ID: fmt.Sprintf(id, i), Stream: "logs"}
 		e.Source = event.Raw{Data: []byte(fmt.Sprint("source ", i)), Object: "o\xff", Offset: int64(i) << 40,
 			Delivered: time.UnixMicro(int64(i) * 1000).UTC()}
 		for range rapid.IntRange(0, 8).Draw(t, "fields") {
@@ -265,4 +267,28 @@ func query(t interface{ Fatal(...any) }, db store.Store, p plan.Node) []*event.E
 		t.Fatal(err)
 	}
 	return out
+}
+
+// TestForms holds that a source comes back that says what every kind of column holds, in the form in which records do.
+func TestForms(t *testing.T) {
+	db := open(t)
+	const uuid = "ff5b2c1e-9a77-4e1b-8c3d-0123456789ab"
+	e := &event.Event{ID: uuid, Stream: "logs"}
+	for path, text := range map[string]string{"@timestamp": "2024-03-01T12:00:00Z", "event.id": uuid, "user.name": "somebody",
+		"source.ip": "198.51.100.7", "aws.cloudtrail.request_id": "0f5b2c1e-9a77-4e1b-8c3d-0123456789ab", "cloud.region": "eu-west-1",
+		"aws.cloudtrail.user_identity.session_context.creation_date": "2024-03-01T11:00:00Z"} {
+		e.Set(path, event.String(text))
+		e.Source.Data = fmt.Appendf(e.Source.Data, "%q:%q,", path, text)
+	}
+	e.Source.Data = append(e.Source.Data, "\xff\"::ffff:198.51.100.7\"\"2024-03-01T12:00:00.000Z\"\xff"...)
+	if err := db.Apply(context.Background(), &store.Change{At: time.UnixMilli(1), Events: []*event.Event{e}}); err != nil {
+		t.Fatal(err)
+	}
+	got := query(t, db, plan.Scan{})
+	if len(got) != 1 || got[0].ID != uuid {
+		t.Fatalf("%v came back", got)
+	}
+	if diff := difference(e, got[0]); diff != "" {
+		t.Error(diff)
+	}
 }

@@ -90,11 +90,14 @@ func (w *rowWriter) write(s stored, seq uint64) error {
 		w.app.bytes(n+colRest, w.buf)
 	}
 	w.app.uint64(n+colSeq, seq)
-	if !w.isOwnID(s.id) {
+	own := w.isOwnID(s.id)
+	if !own {
 		w.app.text(n+colID, s.id)
 	}
 	if s.hash != 0 {
-		w.app.uint32(n+colHash, s.hash)
+		if !own {
+			w.app.uint32(n+colHash, s.hash)
+		}
 		w.app.uint64(n+colSum, s.sum)
 	}
 	if src := s.e.Source; src.Data != nil {
@@ -107,7 +110,7 @@ func (w *rowWriter) write(s stored, seq uint64) error {
 	}
 	w.app.int64(n+colOffset, s.e.Source.Offset)
 	if d := s.e.Source.Delivered; !d.IsZero() {
-		w.app.int64(n+colDelivered, d.UnixMicro())
+		w.app.int64(n+colDelivered, packInstant(d))
 	}
 	w.seg.rows++
 	w.seg.time.add(s.ms)
@@ -212,6 +215,11 @@ func (w *rowWriter) store(i int, f event.Field) {
 		w.noteColumn(i, f.Path)
 		return
 	}
+	if c.UUID {
+		w.seg.wild.set(i)
+		w.other(f)
+		return
+	}
 	direct := true // whether f holds scalars, or a list of nothing else
 	w.vals, direct = scalars(w.vals[:0], f.Value)
 	typed, asGiven, missed := w.coerce(c, w.vals)
@@ -247,6 +255,14 @@ func (w *rowWriter) store(i int, f event.Field) {
 func (w *rowWriter) storeText(i int, c *column, v event.Value) bool {
 	if !w.text[i] {
 		return false
+	}
+	if c.UUID {
+		u, ok := parseUUID(v.Text())
+		if ok = ok && v.Kind() == event.KindString; ok {
+			w.app.huge(i, u)
+			w.cut.add(i, v.Str())
+		}
+		return ok
 	}
 	if v.Kind() == event.KindString && !c.List {
 		fits, ascii := plainText(v.Str())
@@ -370,7 +386,12 @@ func (w *rowWriter) put(i int, c *column, v event.Value) {
 		w.app.item(i, v.Str())
 	case c.isText():
 		w.app.text(i, v.Str())
-	case c.Type == event.Long || c.Type == event.Date:
+	case c.Type == event.Date:
+		w.app.int64(i, v.Int())
+		if s, ok := secondsText(v.Int()); ok && c.Path != plan.Ingested { // which may be written out of order
+			w.cut.add(i, s)
+		}
+	case c.Type == event.Long:
 		w.app.int64(i, v.Int())
 	case c.Type == event.Double:
 		w.app.float64(i, v.Float())
@@ -380,6 +401,7 @@ func (w *rowWriter) put(i int, c *column, v event.Value) {
 		w.app.item(i, addressOf(v))
 	default:
 		w.app.text(i, addressOf(v))
+		w.cut.add(i, v.Text())
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
-	"time"
 
 	"github.com/tocsin-sec/tocsin/internal/event"
 )
@@ -51,14 +50,14 @@ func (v *segmentScan) event(cols []vector, i int) (*event.Event, error) {
 	e.SetAll(r.merge())
 	if v.source {
 		if !cols[next].null(i) {
-			if e.Source.Data = mend(cols[next].bytes(i), cols[1:1+len(v.columns)], i, rest); e.Source.Data == nil {
+			if e.Source.Data = mend(cols[next].bytes(i), v.seg.layout, cols[1:], i, rest); e.Source.Data == nil {
 				return nil, fmt.Errorf("read event %q of %s: %w", e.ID, v.stream, errRest)
 			}
 		}
 		e.Source.Object = cols[next+1].str(i)
 		e.Source.Offset = cols[next+2].int64(i)
 		if !cols[next+3].null(i) {
-			e.Source.Delivered = time.UnixMicro(cols[next+3].int64(i)).UTC()
+			e.Source.Delivered = unpackInstant(cols[next+3].int64(i))
 		}
 		next += 4
 	}
@@ -136,6 +135,9 @@ func (r *reader) readOne(c *column, k int, v *vector, i int) event.Value {
 		return c.given(event.Millis(at[int64](v, i)))
 	case event.IPType:
 		return c.given(event.IP(addressFrom(v.bytes(i))))
+	}
+	if c.UUID {
+		return event.String(string(appendUUID(nil, at[hugeint](v, i))))
 	}
 	return event.String(r.text(k, v.bytes(i)))
 }

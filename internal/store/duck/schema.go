@@ -14,7 +14,7 @@ import (
 const catalogName = "tocsin"
 
 // version is the version of the tables below. A file of another version is refused.
-const version = 2
+const version = 3
 
 // The tables that a store has besides its segments. Names and IDs that users choose are BLOBs: they may hold any bytes,
 // and compare as Go's strings do.
@@ -32,12 +32,13 @@ var tables = []string{
 	`CREATE TABLE program (id INTEGER, name BLOB)`,
 	`CREATE TABLE sighting (program INTEGER, tuple UHUGEINT, day INTEGER, stream INTEGER, segment INTEGER,
 		first BIGINT, last BIGINT, n BIGINT, first_event BLOB)`,
-	`INSERT INTO meta VALUES (2, 0, 0, 1)`,
+	`INSERT INTO meta VALUES (3, 0, 0, 1)`,
 }
 
 // The tables of a connection in which a commit lays out what it joins with.
 var staging = []string{
 	`CREATE TEMP TABLE stage_hash (hash UINTEGER)`,
+	`CREATE TEMP TABLE stage_uuid (id UUID)`,
 	`CREATE TEMP TABLE stage_id (id BLOB)`,
 	`CREATE TEMP TABLE stage_state (alert BLOB, path BLOB, val VARCHAR)`,
 	`CREATE TEMP TABLE stage_record (kind BLOB, id BLOB, version BIGINT, doc BLOB)`,

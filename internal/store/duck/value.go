@@ -53,7 +53,7 @@ func (s *segment) one(f expr.Field) (scalar, bool) {
 	if !ok {
 		return scalar{}, false
 	}
-	c, name := s.layout.columns[i], s.layout.name(i)
+	c, name := s.layout.columns[i], s.layout.value(i)
 	if c.List {
 		name = "(CASE WHEN len(" + name + ") = 1 THEN " + name + "[1] END)"
 	}

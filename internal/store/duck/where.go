@@ -168,7 +168,7 @@ func (w *whereWriter) any(f expr.Field, not bool, t *test, rest restClause) clau
 	if t == nil || !t.fits(c) {
 		return anyRow
 	}
-	name := w.seg.layout.name(i)
+	name := w.seg.layout.value(i)
 	sql := "(" + t.sql(name) + ")"
 	if c.List {
 		sql = "(len(list_filter(" + name + ", lambda x: " + t.sql("x") + ")) > 0)"
