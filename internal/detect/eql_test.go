@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/tocsin-sec/tocsin/internal/alert"
 	"github.com/tocsin-sec/tocsin/internal/detect"
 	"github.com/tocsin-sec/tocsin/internal/event"
 	"github.com/tocsin-sec/tocsin/internal/store"
@@ -177,6 +178,54 @@ func TestSequencesOnce(t *testing.T) {
 	}
 	f("9 10:06", 1, "b1 [0:a0 1:b1]", "b3 [0:a2 1:b3]") // the maximum counts sequences
 	f("9 10:06", 0, "b5 [0:a4 1:b5]")
+}
+
+// Exceptions and filters hide every event of a sequence from the rule.
+func TestSequencesExcepted(t *testing.T) {
+	query := `sequence by user.name [any where event.action == "a"] [any where event.action == "b"]`
+	f := func(more, items string, want ...string) {
+		t.Helper()
+		b := newBench(t)
+		for i, host := range strings.Fields("h1 lab h2 h3") {
+			b.land(login(t, fmt.Sprint("a", i), fmt.Sprintf("9 09:5%d", i), `{"user":{"name":"`+host+`"},"host":{"name":"`+host+`"},"event":{"action":"a"}}`),
+				login(t, fmt.Sprint("b", i), fmt.Sprintf("9 09:5%d", i+1), `{"user":{"name":"`+host+`"},"event":{"action":"b"}}`))
+		}
+		p := excepted(t, parse(t, "eql", "type='eql'\nlanguage='eql'\nfrom='now-20m'\nquery='''"+query+"'''\n"+more), items)
+		if got := sequencesOf(b.at(p, "9 10:00").Alerts); !slices.Equal(got, want) {
+			t.Errorf("%s%s: %v, want %v", more, items, got, want)
+		}
+	}
+	f("", "", "b0 [0:a0 1:b0]", "b1 [0:a1 1:b1]", "b2 [0:a2 1:b2]", "b3 [0:a3 1:b3]")
+	f("", notInLab, "b0 [0:a0 1:b0]", "b2 [0:a2 1:b2]", "b3 [0:a3 1:b3]")
+	f("", labUntil("2026-03-09T11:00:00Z"), "b0 [0:a0 1:b0]", "b2 [0:a2 1:b2]", "b3 [0:a3 1:b3]")
+	f("", labUntil("2026-03-09T09:00:00Z"), "b0 [0:a0 1:b0]", "b1 [0:a1 1:b1]", "b2 [0:a2 1:b2]", "b3 [0:a3 1:b3]")
+	f("filters=[{meta={negate=true},query={term={'host.name'='h3'}}}]", notInLab, "b0 [0:a0 1:b0]", "b2 [0:a2 1:b2]")
+}
+
+// What was folded into an alert is not folded again, whichever window holds it.
+func TestEQLFoldedOnce(t *testing.T) {
+	for _, query := range []string{"any where event.action == \"b\"", "sequence [any where event.action == \"a\"] [any where event.action == \"b\"]"} {
+		b := newBench(t)
+		for i, action := range strings.Fields("a b a b a b") {
+			b.land(login(t, fmt.Sprint(action, i), fmt.Sprintf("9 10:0%d", i), `{"user":{"name":"ann"},"event":{"action":"`+action+`"}}`))
+		}
+		p := eqlRule(t, query, "interval='5m'\nfrom='now-9m'\n[rule.alert_suppression]\ngroup_by=['user.name']\nduration={value=1,unit='h'}")
+		f := func(slot string, folded, count int64) {
+			t.Helper()
+			result := b.at(p, slot)
+			shells := slices.DeleteFunc(b.alerts(), alert.IsBlock)
+			if len(shells) != 1 {
+				t.Fatalf("%s: %d alerts at %s", query, len(shells), slot)
+			}
+			if got := shells[0].Get("kibana.alert.suppression.docs_count").Int(); got != count || result.Folded != folded {
+				t.Errorf("%s: at %s %d were folded, %d in all; want %d, %d", query, slot, result.Folded, got, folded, count)
+			}
+		}
+		f("9 10:03", 1, 1)
+		f("9 10:03", 0, 1)
+		f("9 10:05", 1, 2)
+		f("9 10:10", 0, 2)
+	}
 }
 
 // TestSequenceKinds holds that the rest of the language reaches the rule.

@@ -167,3 +167,17 @@ func TestMissingAtTheEnd(t *testing.T) {
 		f("- - - q/x - - - a/x - q/x a/x b/x a/y b/y", "b13")
 	}
 }
+
+// The maximum of a run counts sequences, not what their alerts are made of, when pending ones are released, too.
+func TestReleaseOfSequences(t *testing.T) {
+	p := program(t, "sequences", "type='eql'\nlanguage='eql'\ninterval='1h'\nfrom='now-1h'\nmax_signals=2\n"+
+		`query='sequence by user.name [any where event.action == "a"] [any where event.action == "b"]'`)
+	db, now := mem.New(nil), clock()
+	load(t, db, now, happenedIn(began, "a/x b/x a/x b/x a/x b/x a/x b/x a/x b/x")...)
+	for i, want := range []int{2, 2, 1, 0} {
+		report := run(t, db, now, replay.Options{}, p)
+		if r := report.Rules[0]; len(report.Alerts) != 3*want || r.Pending != max(0, 3-2*i) {
+			t.Errorf("replay %d: %d alerts and %d pending, want %d sequences and %d", i, len(report.Alerts), r.Pending, want, max(0, 3-2*i))
+		}
+	}
+}

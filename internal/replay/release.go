@@ -139,10 +139,9 @@ func (r *runner) again(ctx context.Context, l *leftOut, n int) (made int, err er
 	}
 	l.Alerts, l.Since, l.done = result.Over, result.Since, result.Over == 0
 	r.backlog.changed[l] = true
-	made = len(result.Alerts) - result.Blocks
-	r.report.Released += made
+	r.report.Released += len(result.Alerts)
 	r.take(l.Slot, result)
-	return made, r.flushFull(ctx)
+	return len(result.Alerts) - result.Blocks, r.flushFull(ctx)
 }
 
 // retireAt is how many records are taken away in one commit.
