@@ -204,6 +204,9 @@ func typeOf(x expr.Value) event.Type {
 		}
 		for _, s := range signatures {
 			if s.fn == x.Fn {
+				if s.gives == event.Long && slices.ContainsFunc(x.Args, func(a expr.Value) bool { return typeOf(a) == event.Double }) {
+					return event.Double
+				}
 				return s.gives
 			}
 		}
@@ -222,12 +225,23 @@ type order struct {
 	one bool
 }
 
+// countsWithFractions reports whether a group of n is a number that is computed: whole ones and fractions among each other,
+// of which no type tells all apart.
+func countsWithFractions(n plan.Aggregate) bool {
+	return slices.ContainsFunc(n.By, func(g plan.Group) bool {
+		c, ok := g.Value.(expr.Call)
+		return ok && slices.ContainsFunc(signatures, func(s signature) bool {
+			return s.fn == c.Fn && (s.gives == event.Long || s.gives == event.Double)
+		})
+	})
+}
+
 func orderOf(p plan.Node) order {
 	switch n := p.(type) {
 	case plan.Scan:
 		return order{keyed: true}
 	case plan.Aggregate:
-		return order{keyed: true, groups: groupsOf(n), total: len(n.By) == 0, one: len(n.By) == 0}
+		return order{keyed: !countsWithFractions(n), groups: groupsOf(n), total: len(n.By) == 0, one: len(n.By) == 0}
 	case plan.Sequence, plan.Sample:
 		return order{keyed: true, groups: []expr.Field{{Path: plan.FoundNumber, Type: event.Long}}, total: true}
 	}
