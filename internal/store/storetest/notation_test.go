@@ -156,3 +156,22 @@ func TestDetermined(t *testing.T) {
 		t.Error("a scan of everything cannot be made simpler")
 	}
 }
+
+// TestTypeOf holds that what is computed can be read again without loss: an order by it leaves nothing open.
+func TestTypeOf(t *testing.T) {
+	f := func(text string, want event.Type) {
+		t.Helper()
+		p, err := parsePlan("eval x " + text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := typeOf(p.(plan.Eval).Cols[0].Value); got != want {
+			t.Errorf("%s is read as %v, want %v", text, got, want)
+		}
+	}
+	f("(divide event.risk_score:double 4)", event.Double)
+	f("(add 1 (multiply event.risk_score:double 2))", event.Double)
+	f("(divide event.duration:long 4)", event.Long)
+	f("(length user.name:keyword)", event.Long)
+	f("(to_upper user.name:keyword)", event.Keyword)
+}
