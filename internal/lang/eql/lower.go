@@ -124,6 +124,9 @@ func (b *binder) stages(by []*Field, terms []*Term, until *Term) *Stages {
 		u := b.stage(by, until)
 		s.Until, all = &u, append(terms[:len(terms):len(terms)], until)
 	}
+	if len(all) > plan.MaxStages {
+		b.refuse(CodeTooMany, all[plan.MaxStages].At, fmt.Sprintf("more than %d terms", plan.MaxStages), "")
+	}
 	first := terms[0]
 	for _, t := range all {
 		if len(t.By) != len(first.By) {
@@ -379,22 +382,75 @@ type Order struct {
 	Tiebreaker *expr.Field // of events with one time; nil: stream and ID, of which tail too takes the least
 }
 
-// Plan returns the plan of an event query over the events that in gives: those that fulfil the condition, in ascending
-// order, cut by the pipes. Of a sequence or sample it returns nil.
+// Plan returns the plan of the query over the events that in gives. Of an event query the rows are the events that fulfil
+// the condition, in ascending order, of a sequence or sample they are plan.Found; the pipes cut them.
 func (p *Program) Plan(in plan.Node, o Order) plan.Node {
-	if p.Events == nil {
-		return nil
+	if p.Events != nil {
+		return p.cut(o.sort(plan.Filter{In: in, Cond: p.Events}, false), o.sort)
 	}
-	var n plan.Node = plan.Filter{In: in, Cond: p.Events}
-	n = o.sort(n, false)
+	order := plan.Order{Time: o.Time}
+	if o.Tiebreaker != nil {
+		order.Ties = []expr.Value{expr.One{Field: *o.Tiebreaker}}
+	}
+	if p.Sample != nil {
+		return plan.Sample{In: p.Sample.candidates(in), Order: order, Stages: p.Sample.plan()}
+	}
+	s := plan.Sequence{In: p.Sequence.candidates(in), Order: order, Stages: p.Sequence.plan(), MaxSpan: p.Sequence.MaxSpan}
+	if p.Sequence.Until != nil {
+		until := p.Sequence.Until.plan()
+		s.Until = &until
+	}
+	return p.cut(s, byNumber)
+}
+
+// cut puts the pipes above rows in ascending order, which sort turns round.
+func (p *Program) cut(n plan.Node, sort func(in plan.Node, desc bool) plan.Node) plan.Node {
 	for _, pipe := range p.Pipes {
 		if !pipe.Tail {
 			n = plan.Limit{In: n, N: pipe.N}
 			continue
 		}
-		n = o.sort(plan.Limit{In: o.sort(n, true), N: pipe.N}, false)
+		n = sort(plan.Limit{In: sort(n, true), N: pipe.N}, false)
 	}
 	return n
+}
+
+// byNumber orders the sequences that were found.
+func byNumber(in plan.Node, desc bool) plan.Node {
+	number := expr.One{Field: expr.Field{Path: plan.FoundNumber, Type: event.Long}}
+	return plan.Sort{In: in, Keys: []plan.SortKey{{Value: number, Desc: desc}}}
+}
+
+// candidates are the events of in that fulfil any stage: others play no part, and an engine can leave them out.
+func (s *Stages) candidates(in plan.Node) plan.Node {
+	conds := make([]expr.Cond, 0, len(s.Stages)+1)
+	for _, st := range s.Stages {
+		conds = append(conds, st.Cond)
+	}
+	if s.Until != nil {
+		conds = append(conds, s.Until.Cond)
+	}
+	return plan.Filter{In: in, Cond: expr.Some(conds...)}
+}
+
+func (s *Stages) plan() []plan.Stage {
+	out := make([]plan.Stage, len(s.Stages))
+	for i, st := range s.Stages {
+		out[i] = st.plan()
+	}
+	return out
+}
+
+func (s Stage) plan() plan.Stage {
+	out := plan.Stage{Cond: s.Cond, Missing: s.Missing, Runs: s.Runs}
+	for _, k := range s.Keys {
+		key := plan.Key{Field: k.Field, Optional: k.Optional}
+		if k.Absent {
+			key = plan.Key{}
+		}
+		out.Keys = append(out.Keys, key)
+	}
+	return out
 }
 
 func (o Order) sort(in plan.Node, desc bool) plan.Node {

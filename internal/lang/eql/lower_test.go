@@ -67,10 +67,30 @@ func TestPlan(t *testing.T) {
 	if got := run("any where true | tail 4", eql.Order{}); got != "16 17 18 19" {
 		t.Errorf("without a tiebreaker: %s", got)
 	}
-	p, err := eql.Lower(parse(t, "sequence by a [any where true] [any where true]"), eql.Options{})
-	if err != nil || p.Plan(plan.Scan{}, eql.Order{}) != nil {
-		t.Errorf("a sequence has a plan of events: %v", err)
+}
+
+// TestManyTerms holds the bound on terms that a plan has: what is lowered can be run.
+func TestManyTerms(t *testing.T) {
+	f := func(terms int, until string, ok bool) {
+		t.Helper()
+		p, err := eql.Lower(parse(t, "sequence by a"+strings.Repeat(" [any where true]", terms)+until), eql.Options{})
+		if (err == nil) != ok {
+			t.Errorf("%d terms%s: %v", terms, until, err)
+		}
+		if err != nil {
+			return
+		}
+		rows, err := exec.Query(context.Background(), exec.Over(nil), p.Plan(plan.Scan{}, eql.Order{}), store.Snapshot{})
+		if err != nil {
+			t.Errorf("%d terms%s cannot be run: %v", terms, until, err)
+			return
+		}
+		rows.Close()
 	}
+	f(plan.MaxStages, "", true)
+	f(plan.MaxStages+1, "", false)
+	f(plan.MaxStages-1, " until [any where true]", true)
+	f(plan.MaxStages, " until [any where true]", false)
 }
 
 // TestLongQueries holds that queries at the limits of what Parse takes mean something, and in bounded time: what they
