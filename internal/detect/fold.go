@@ -332,7 +332,7 @@ func FoldedInto(ctx context.Context, records store.Records, uuid, alertID string
 		if err := json.Unmarshal(r.Data, &f); err != nil {
 			return err
 		}
-		out = append(out, Folded{f.Slot, f.Count, f.Events, f.More})
+		out = append(out, Folded(f))
 		return nil
 	})
 	if err != nil {
