@@ -225,14 +225,18 @@ type order struct {
 	one bool
 }
 
-// countsWithFractions reports whether a group of n is a number that is computed: whole ones and fractions among each other,
-// of which no type tells all apart.
-func countsWithFractions(n plan.Aggregate) bool {
-	return slices.ContainsFunc(n.By, func(g plan.Group) bool {
-		c, ok := g.Value.(expr.Call)
-		return ok && slices.ContainsFunc(signatures, func(s signature) bool {
-			return s.fn == c.Fn && (s.gives == event.Long || s.gives == event.Double)
-		})
+// tellsApart reports whether a sort by x read again as typeOf(x) tells all of its values apart: not where they are of
+// several types, or whole numbers and fractions among each other.
+func tellsApart(x expr.Value) bool {
+	c, ok := x.(expr.Call)
+	if !ok {
+		return true
+	}
+	if c.Fn == "coalesce" {
+		return !slices.ContainsFunc(c.Args, func(a expr.Value) bool { return !tellsApart(a) || typeOf(a) != typeOf(c.Args[0]) })
+	}
+	return !slices.ContainsFunc(signatures, func(s signature) bool {
+		return s.fn == c.Fn && (s.gives == event.Long || s.gives == event.Double)
 	})
 }
 
@@ -241,7 +245,8 @@ func orderOf(p plan.Node) order {
 	case plan.Scan:
 		return order{keyed: true}
 	case plan.Aggregate:
-		return order{keyed: !countsWithFractions(n), groups: groupsOf(n), total: len(n.By) == 0, one: len(n.By) == 0}
+		open := slices.ContainsFunc(n.By, func(g plan.Group) bool { return g.Value != nil && !tellsApart(g.Value) })
+		return order{keyed: !open, groups: groupsOf(n), total: len(n.By) == 0, one: len(n.By) == 0}
 	case plan.Sequence, plan.Sample:
 		return order{keyed: true, groups: []expr.Field{{Path: plan.FoundNumber, Type: event.Long}}, total: true}
 	}
