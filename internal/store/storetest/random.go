@@ -22,7 +22,7 @@ import (
 
 // RandomOptions says how much Random does.
 type RandomOptions struct {
-	// Plans is the number of plans; 0: 5,000. TOCSIN_RANDOM_PLANS wins over both.
+	// Plans is the number of plans; 0: TOCSIN_RANDOM_PLANS, or 5,000.
 	Plans int
 	// Seed makes the plans; 0: 1. TOCSIN_RANDOM_SEED wins over both.
 	Seed uint64
@@ -38,12 +38,11 @@ const (
 // held too: enough plans give rows, and not all rows; every node and condition occurs and tells rows apart.
 func Random(t *testing.T, e Engine, o RandomOptions) {
 	if o.Plans == 0 {
-		o.Plans = 5_000
+		o.Plans = fromEnv(t, "TOCSIN_RANDOM_PLANS", 5_000)
 	}
 	if o.Seed == 0 {
 		o.Seed = 1
 	}
-	o.Plans = fromEnv(t, "TOCSIN_RANDOM_PLANS", o.Plans)
 	o.Seed = fromEnv(t, "TOCSIN_RANDOM_SEED", o.Seed)
 	tally := newTally()
 	var failed atomic.Int32
