@@ -126,6 +126,9 @@ func (s *Store) addEvent(ctx context.Context, w *conn, n *commit, e incoming, kn
 // inlineIDs is the number of IDs up to which a look-up writes them into its statement.
 const inlineIDs = 200
 
+// lookAtOnce is how many look-ups one statement holds. DuckDB takes memory for each at once: 50 of them took 256 MB.
+const lookAtOnce = 8
+
 // lookUp puts into known the stored documents that have the IDs, among those of the same stream and day, and perhaps
 // others.
 func (s *Store) lookUp(ctx context.Context, w *conn, ids map[segmentKey][]string, known map[docID]uint64) error {
@@ -157,19 +160,29 @@ func (s *Store) lookUp(ctx context.Context, w *conn, ids map[segmentKey][]string
 			}
 		}
 	}
-	err := w.each(ctx, strings.Join(look, " UNION ALL "), func(cols []vector, rows int) error {
-		for i := range rows {
-			id := docID{segmentKey{cols[0].int32(i), store.Day(cols[1].int32(i))}, cols[2].str(i)}
-			known[id] = at[uint64](&cols[3], i)
+	for len(look) > 0 {
+		n := min(len(look), lookAtOnce)
+		err := w.each(ctx, strings.Join(look[:n], " UNION ALL "), func(cols []vector, rows int) error {
+			for i := range rows {
+				id := docID{segmentKey{cols[0].int32(i), store.Day(cols[1].int32(i))}, cols[2].str(i)}
+				known[id] = at[uint64](&cols[3], i)
+			}
+			return nil
+		})
+		if err != nil {
+			return err
 		}
+		look = look[n:]
+	}
+	if !staged {
 		return nil
-	})
+	}
 	for _, table := range []string{"stage_hash", "stage_uuid"} {
-		if err == nil && staged {
-			err = w.exec(ctx, "DELETE FROM temp.main."+table)
+		if err := w.exec(ctx, "DELETE FROM temp.main."+table); err != nil {
+			return err
 		}
 	}
-	return err
+	return nil
 }
 
 // literals writes the hashes of IDs, and those of them that are UUIDs.
