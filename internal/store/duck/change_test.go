@@ -218,3 +218,33 @@ func same(t *rapid.T, db, ref store.Store) {
 		t.Fatalf("-mem +duck:\n%s", diff)
 	}
 }
+
+// TestLookUpOfManyDays holds that events of many days are looked up in little memory, be their IDs UUIDs or not.
+func TestLookUpOfManyDays(t *testing.T) {
+	db, err := duck.Open(context.Background(), filepath.Join(t.TempDir(), "events.tocsin"), duck.Options{Types: types, Memory: 200 << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	var events []*event.Event
+	for i := range 48 * 20 {
+		id := fmt.Sprintf("%08x-0000-4e1b-8c3d-0123456789ab", i)
+		if i%3 == 0 {
+			id = fmt.Sprint("e", i)
+		}
+		e := &event.Event{ID: id, Stream: "logs"}
+		e.Set("@timestamp", event.String(time.Date(2024, 3, 1+i%48, 12, 0, 0, 0, time.UTC).Format(time.RFC3339)))
+		e.Set("event.id", event.String(id))
+		e.Source.Data = []byte(id)
+		events = append(events, e)
+	}
+	for round := range 3 {
+		c := &store.Change{At: time.UnixMilli(int64(round + 1)), Events: events}
+		if err := db.Apply(context.Background(), c); err != nil {
+			t.Fatal(err)
+		}
+		if stored := c.Outcome.Stored; round == 0 && stored != len(events) || round > 0 && c.Outcome.Duplicates != len(events) {
+			t.Errorf("round %d: %+v", round, c.Outcome)
+		}
+	}
+}
