@@ -93,6 +93,38 @@ func TestManyTerms(t *testing.T) {
 	f(plan.MaxStages, " until [any where true]", false)
 }
 
+// TestAbsentKey holds that a key that nothing declares is null even in events that hold a value there.
+func TestAbsentKey(t *testing.T) {
+	var events []*event.Event
+	for i, key := range []string{"one", "another"} {
+		e := &event.Event{ID: key, Stream: "s"}
+		e.Set("@timestamp", event.String(event.FormatTime(time.Unix(int64(i), 0))))
+		e.SetString("undeclared", key)
+		events = append(events, e)
+	}
+	f := func(o eql.Options, want int) {
+		t.Helper()
+		p, err := eql.Lower(parse(t, "sequence by ?undeclared [any where true] [any where true]"), o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rows, err := exec.Query(context.Background(), exec.Over(events), p.Plan(plan.Scan{}, eql.Order{}), store.Snapshot{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer rows.Close()
+		n := 0
+		for rows.Next() {
+			n++
+		}
+		if err := rows.Err(); err != nil || n != want {
+			t.Errorf("%d sequences (%v), want %d", n, err, want)
+		}
+	}
+	f(eql.Options{Resolver: fields(t)}, 1)                // null is the key of both
+	f(eql.Options{Resolver: fields(t), Lenient: true}, 0) // the key is read
+}
+
 // TestLongQueries holds that queries at the limits of what Parse takes mean something, and in bounded time: what they
 // cost is in the report alone.
 func TestLongQueries(t *testing.T) {
