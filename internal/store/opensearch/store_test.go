@@ -29,5 +29,5 @@ func TestDocuments(t *testing.T) {
 // TestRandom holds the store equal to the one in memory.
 func TestRandom(t *testing.T) {
 	connect(t)
-	storetest.Random(t, engine(50), storetest.RandomOptions{Plans: 1_000})
+	storetest.Random(t, engine(50), storetest.RandomOptions{Plans: 3_000})
 }
