@@ -2,7 +2,6 @@ package exception
 
 import (
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/tocsin-sec/tocsin/internal/diag"
@@ -64,22 +63,7 @@ func (h Hidden) At(now time.Time) expr.Cond {
 // anyOf is the condition that one of conds holds. Those that ask one field for values are put together: lists grow by an item
 // for each user.
 func anyOf(conds []expr.Cond) expr.Cond {
-	var out []expr.Cond
-	at := map[expr.Field]int{} // where in out the values of a field stand
-	for _, c := range conds {
-		one, ok := c.(expr.In)
-		if !ok {
-			out = append(out, c)
-			continue
-		}
-		i, seen := at[one.Field]
-		if !seen {
-			at[one.Field] = len(out)
-			out = append(out, one)
-			continue
-		}
-		out[i] = expr.In{Field: one.Field, Values: slices.Concat(out[i].(expr.In).Values, one.Values)}
-	}
+	out := expr.JoinIns(conds)
 	for i, c := range out {
 		out[i] = lookedUp(c)
 	}

@@ -212,6 +212,30 @@ func (Test) value()  {}
 func (Lit) value()   {}
 func (Call) value()  {}
 
+// JoinIns puts the values that one field is compared with into one condition, in the place of the first: what Some takes
+// then means what it meant. It leaves conds as they are.
+func JoinIns(conds []Cond) []Cond {
+	at := map[Field]int{}
+	out := make([]Cond, 0, len(conds))
+	for _, c := range conds {
+		in, ok := c.(In)
+		if !ok {
+			out = append(out, c)
+			continue
+		}
+		if i, seen := at[in.Field]; seen {
+			first := out[i].(In)
+			first.Values = append(first.Values, in.Values...)
+			out[i] = first
+			continue
+		}
+		at[in.Field] = len(out)
+		in.Values = append([]event.Value(nil), in.Values...)
+		out = append(out, in)
+	}
+	return out
+}
+
 // All returns the conjunction of conds, flattened; a false one makes it false.
 func All(conds ...Cond) Cond {
 	var flat []Cond

@@ -202,7 +202,7 @@ func (b *binder) cond(n Expr) expr.Cond {
 	case *And:
 		return expr.All(b.conds(n.Exprs)...)
 	case *Or:
-		return expr.Some(joinIns(b.conds(n.Exprs))...)
+		return expr.Some(expr.JoinIns(b.conds(n.Exprs))...)
 	case *Not:
 		return opposite(b.cond(n.Expr))
 	case *Const:
@@ -351,29 +351,6 @@ func valueOnThis(x expr.Value) expr.Value {
 		return expr.Call{Fn: x.Fn, Args: args}
 	}
 	return x
-}
-
-// joinIns puts the values that one field is compared with into one condition.
-func joinIns(conds []expr.Cond) []expr.Cond {
-	at := map[expr.Field]int{}
-	out := conds[:0]
-	for _, c := range conds {
-		in, ok := c.(expr.In)
-		if !ok {
-			out = append(out, c)
-			continue
-		}
-		if i, seen := at[in.Field]; seen {
-			first := out[i].(expr.In)
-			first.Values = append(first.Values, in.Values...)
-			out[i] = first
-			continue
-		}
-		at[in.Field] = len(out)
-		in.Values = append([]event.Value(nil), in.Values...)
-		out = append(out, in)
-	}
-	return out
 }
 
 // Order is how events follow each other.

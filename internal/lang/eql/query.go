@@ -273,7 +273,7 @@ func (b *binder) fieldOneOf(f expr.Field, list []operand, fold bool) expr.Cond {
 			conds = append(conds, b.fieldEquals(f, item))
 		}
 	}
-	return expr.Some(joinIns(conds)...)
+	return expr.Some(expr.JoinIns(conds)...)
 }
 
 // fieldMatched is the condition that a value of f fits one of the constants.
@@ -297,7 +297,7 @@ func (b *binder) fieldMatched(n *Match, f expr.Field, list []operand) expr.Cond 
 			conds = append(conds, like(f, pattern(v.Str()), n.Op != Like))
 		}
 	}
-	return expr.Some(joinIns(conds)...)
+	return expr.Some(expr.JoinIns(conds)...)
 }
 
 // regex compiles the expressions of a match; a single one without operators is given as the plain text that it matches.

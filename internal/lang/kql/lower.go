@@ -125,7 +125,7 @@ func (l *lowerer) below(prefix string, n Node) expr.Cond {
 	case *And:
 		return expr.All(l.each(prefix, n.Nodes)...)
 	case *Or:
-		return expr.Some(joinIns(l.each(prefix, n.Nodes))...)
+		return expr.Some(expr.JoinIns(l.each(prefix, n.Nodes))...)
 	case *Not:
 		c := l.below(prefix, n.Node)
 		if c, ok := c.(expr.Const); ok {
@@ -153,29 +153,6 @@ func (l *lowerer) each(prefix string, nodes []Node) []expr.Cond {
 	out := make([]expr.Cond, len(nodes))
 	for i, n := range nodes {
 		out[i] = l.below(prefix, n)
-	}
-	return out
-}
-
-// joinIns puts the values that one field is compared with into one condition.
-func joinIns(conds []expr.Cond) []expr.Cond {
-	at := map[expr.Field]int{}
-	out := conds[:0]
-	for _, c := range conds {
-		in, ok := c.(expr.In)
-		if !ok {
-			out = append(out, c)
-			continue
-		}
-		if i, seen := at[in.Field]; seen {
-			first := out[i].(expr.In)
-			first.Values = append(first.Values, in.Values...)
-			out[i] = first
-			continue
-		}
-		at[in.Field] = len(out)
-		in.Values = append([]event.Value(nil), in.Values...)
-		out = append(out, in)
 	}
 	return out
 }

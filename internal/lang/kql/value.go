@@ -109,7 +109,7 @@ func (l *lowerer) text(f expr.Field, v Literal) expr.Cond {
 			conds = append(conds, like(f, parts))
 		}
 	}
-	return expr.Some(joinIns(conds)...)
+	return expr.Some(expr.JoinIns(conds)...)
 }
 
 // word is the condition that a value of f equals s or, if it is analysed, holds its words.
