@@ -15,7 +15,7 @@ BENCH_EVENTS ?= 200000
 # The embedded DuckDB is a static C++ library, so every binary is linked with cgo.
 export CGO_ENABLED := 1
 
-.PHONY: build demo test test-opensearch conformance lint vuln generate demo-data picture bench clean
+.PHONY: build demo test test-opensearch conformance lint vuln generate demo-data picture bench bench-rules clean
 
 build:
 	@[ -e $(BIN) ] || echo 'building $(BIN); the first time takes a minute or two' >&2
@@ -64,6 +64,10 @@ picture:
 # bench measures on generated events: docs/bench.md says what each line means. BENCH_JSON=FILE keeps figures to compare.
 bench: build
 	@$(BIN) bench --events $(BENCH_EVENTS) $(if $(BENCH_JSON),--json '$(BENCH_JSON)')
+
+# bench-rules runs every rule of a folder over generated events, and prints what each took (docs/bench.md).
+bench-rules: build
+	@$(BIN) bench-rules --events $(BENCH_EVENTS) $(if $(RULES),--rules '$(RULES)')
 
 clean:
 	@rm -rf bin dist

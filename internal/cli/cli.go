@@ -65,6 +65,8 @@ type commands struct {
 	Version  versionCommand  `cmd:"" help:"Print the version."`
 	DemoData demoDataCommand `cmd:"" hidden:"" help:"Write CloudTrail files like the bundled ones, of any size."`
 	Bench    benchCommand    `cmd:"" hidden:"" help:"Measure loading and rules on generated events."`
+
+	BenchRules benchRulesCommand `cmd:"" hidden:"" help:"Measure every rule of a set."`
 }
 
 // Main runs the process: arguments, streams and signals are its own. It returns the code to exit with. The first

@@ -32,6 +32,7 @@ type candidates struct {
 	times []time.Time    // of all candidates, ascending
 	first int            // the place in times of the first that is held
 	held  []*event.Event // neighbours in times
+	read  int            // events that were fetched
 }
 
 // findCandidates looks when p has candidates within span.
@@ -100,6 +101,7 @@ func (c *candidates) fetch(ctx context.Context, first, n int) error {
 	if err := rows.Err(); err != nil {
 		return fmt.Errorf("fetch candidates: %w", err)
 	}
+	c.read += len(c.held)
 	if len(c.held) != end-first {
 		return fmt.Errorf("fetch candidates: the store shows %d events where it showed %d before", len(c.held), end-first)
 	}

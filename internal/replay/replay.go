@@ -51,7 +51,11 @@ type RuleReport struct {
 	Program *detect.Program
 	// Windows counts the windows that were run, Empty those among them that held nothing.
 	Windows, Empty int64
-	Alerts         int
+	// Candidates counts the events in all windows that may alert, Read those of them that were fetched whole (one may be fetched
+	// for several windows), Direct the windows with too many of them to be held, which read the store themselves.
+	Candidates, Read int
+	Direct           int64
+	Alerts           int
 	// Folded counts what was folded into alerts.
 	Folded int64
 	// Capped are the slots at which alerts beyond the rule's maximum were left out, Over how many in all.

@@ -128,6 +128,8 @@ func (r *runner) windows(ctx context.Context, data window.Span) error {
 	if err != nil {
 		return err
 	}
+	r.report.Candidates = len(found.times)
+	defer func() { r.report.Read = found.read }()
 	for _, slots := range left {
 		held, empty := r.p.Schedule().Split(found.times, slots)
 		if r.opt.EverySlot {
@@ -237,6 +239,9 @@ func (r *runner) slot(ctx context.Context, slot time.Time, clamp schedule.Clamp,
 		return err
 	}
 	r.report.Windows++
+	if r.env.Direct {
+		r.report.Direct++
+	}
 	if result.Candidates == 0 {
 		r.report.Empty++
 	}
