@@ -1,10 +1,6 @@
 package eql
 
-import (
-	"errors"
-
-	"github.com/tocsin-sec/tocsin/internal/expr"
-)
+import "github.com/tocsin-sec/tocsin/internal/expr"
 
 // LowerValue returns the value that an expression means. Fields give their least value.
 func LowerValue(text string, o Options) (expr.Value, error) {
@@ -18,13 +14,4 @@ func LowerValue(text string, o Options) (expr.Value, error) {
 		return nil, err
 	}
 	return v.x, nil
-}
-
-// RegexText returns the expression that patterns become.
-func RegexText(fold bool, patterns ...string) (string, error) {
-	re, _, err := compileRegex(patterns, fold)
-	if err != nil {
-		return "", errors.New(err.message)
-	}
-	return re.String(), nil
 }

@@ -141,6 +141,10 @@ func TestHostile(t *testing.T) {
 	if _, err := eql.Parse("any where " + strings.Repeat("(", eql.MaxDepth) + "true" + strings.Repeat(")", eql.MaxDepth)); err != nil {
 		t.Errorf("%d parentheses: %v", eql.MaxDepth, err)
 	}
+	large := "any where " + strings.Repeat(`a regex "(x{1,900}y){1,9}" or `, 100) + "true"
+	if _, err := eql.Lower(parse(t, large), eql.Options{}); err == nil {
+		t.Error("a hundred large regular expressions are accepted")
+	}
 	if why := refix("any where a in (" + strings.Repeat(`"x", `, 10_000) + `"y")`); why != "" {
 		t.Errorf("a list of 10,001 values: %s", why)
 	}

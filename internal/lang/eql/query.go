@@ -11,7 +11,11 @@ import (
 	"github.com/tocsin-sec/tocsin/internal/diag"
 	"github.com/tocsin-sec/tocsin/internal/event"
 	"github.com/tocsin-sec/tocsin/internal/expr"
+	"github.com/tocsin-sec/tocsin/internal/regex"
 )
+
+// maxRegexTotal bounds the steps of all regular expressions of a query together.
+const maxRegexTotal = 200_000
 
 // query binds a leaf that compares one field with constants as the condition that any of its values satisfies, which
 // engines can search for; nil for any other leaf, which is to be computed. Here != and "not in" are opposites: true of a
@@ -318,16 +322,16 @@ func (b *binder) regex(n *Match, list []operand) (re *regexp.Regexp, plain strin
 		return regexp.MustCompile(`[^\x00-\x{10FFFF}]`), "", true
 	}
 	if len(patterns) == 1 {
-		if plain, ok := plainRegex(patterns[0]); ok {
+		if plain, ok := regex.Plain(patterns[0]); ok {
 			return nil, plain, true
 		}
 	}
-	re, steps, err := compileRegex(patterns, n.Op == RegexFold)
+	re, steps, err := regex.Compile(patterns, n.Op == RegexFold)
 	if b.steps += steps; err == nil && b.steps > maxRegexTotal {
-		err = &regexError{fmt.Sprintf("the regular expressions of the query come to more than %d steps together", maxRegexTotal), ""}
+		err = &regex.Error{Message: fmt.Sprintf("the regular expressions of the query come to more than %d steps together", maxRegexTotal)}
 	}
 	if err != nil {
-		b.refuse(CodeRegex, n.Values[0].Span().Join(n.Values[len(n.Values)-1].Span()), err.message, err.hint)
+		b.refuse(CodeRegex, n.Values[0].Span().Join(n.Values[len(n.Values)-1].Span()), err.Message, err.Hint)
 		return nil, "", false
 	}
 	return re, "", true

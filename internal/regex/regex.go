@@ -1,4 +1,12 @@
-package eql
+// Package regex reads the regular expressions of Lucene, which EQL and Lucene queries hold, as those of Go. It bounds what
+// matching may take.
+//
+//	re, steps, err := regex.Compile([]string{`2[0-9]{3}`}, false)
+//
+// The syntax is . ? + * | {n,m} [abc] [^a-z] ( ) "as it is" @ (anything) # (nothing), \d \D \s \S \w \W, and a backslash
+// before any other character for itself. ^ and $ are ordinary characters, and there is no lazy form: a+? is an optional
+// a+. What the operators ~ & and <n-m> say cannot be said in linear time and is refused.
+package regex
 
 import (
 	"fmt"
@@ -9,31 +17,30 @@ import (
 	"unicode/utf8"
 )
 
-// Bounds on regular expressions: of one, in bytes and in steps of the compiled program, and of all of a query together.
-// Matching takes at most steps times the value's length.
+// Bounds on a regular expression, in bytes and in steps of the compiled program. Matching takes at most steps times the
+// value's length.
 const (
-	maxRegexLength = 20_000
-	maxRegexSteps  = 10_000
-	maxRegexTotal  = 200_000
-	maxRegexDepth  = 100
-	maxRepeat      = 1_000
+	MaxLength = 20_000
+	MaxSteps  = 10_000
+	maxDepth  = 100
+	maxRepeat = 1_000
 )
 
-// regexError is what is wrong with a regular expression, and what to write instead.
-type regexError struct{ message, hint string }
+// Error is what is wrong with a regular expression, and what to write instead.
+type Error struct{ Message, Hint string }
 
-// compileRegex reads patterns, of which a whole value has to match one, and returns the number of their steps.
-//
-// The syntax is Lucene's: . ? + * | {n,m} [abc] [^a-z] ( ) "as it is" @ (anything) # (nothing), \d \D \s \S \w \W, and a
-// backslash before any other character for itself. ^ and $ are ordinary characters, and there is no lazy form: a+? is an
-// optional a+. What the operators ~ & and <n-m> say cannot be said in linear time and is refused.
-func compileRegex(patterns []string, fold bool) (*regexp.Regexp, int, *regexError) {
+// Error is the message.
+func (e *Error) Error() string { return e.Message }
+
+// Compile reads patterns, of which a whole value has to match one, without regard to case where fold is true. It returns
+// the number of their steps, MaxSteps at most.
+func Compile(patterns []string, fold bool) (*regexp.Regexp, int, *Error) {
 	parts := make([]string, len(patterns))
 	for i, p := range patterns {
-		if len(p) > maxRegexLength {
-			return nil, 0, &regexError{fmt.Sprintf("the regular expression has %d bytes, more than %d", len(p), maxRegexLength), ""}
+		if len(p) > MaxLength {
+			return nil, 0, &Error{fmt.Sprintf("the regular expression has %d bytes, more than %d", len(p), MaxLength), ""}
 		}
-		r := regexReader{text: p}
+		r := reader{text: p}
 		parts[i] = r.alternatives()
 		if r.err == nil && r.at < len(p) {
 			r.fail(fmt.Sprintf("%q closes nothing", p[r.at:r.at+1]), `write \) for the character`)
@@ -50,7 +57,7 @@ func compileRegex(patterns []string, fold bool) (*regexp.Regexp, int, *regexErro
 	tree, err := syntax.Parse(text, syntax.Perl)
 	if err == nil {
 		var prog *syntax.Prog
-		if prog, err = syntax.Compile(tree.Simplify()); err == nil && len(prog.Inst) > maxRegexSteps {
+		if prog, err = syntax.Compile(tree.Simplify()); err == nil && len(prog.Inst) > MaxSteps {
 			return nil, 0, tooLarge()
 		} else if err == nil {
 			if re, compileErr := regexp.Compile(text); compileErr == nil {
@@ -61,28 +68,28 @@ func compileRegex(patterns []string, fold bool) (*regexp.Regexp, int, *regexErro
 	return nil, 0, tooLarge()
 }
 
-func tooLarge() *regexError {
-	return &regexError{fmt.Sprintf("the regular expression comes to more than %d steps", maxRegexSteps),
+func tooLarge() *Error {
+	return &Error{fmt.Sprintf("the regular expression comes to more than %d steps", MaxSteps),
 		"repeat fewer times, or fewer characters"}
 }
 
-// regexReader translates an expression from left to right.
-type regexReader struct {
+// reader translates an expression from left to right.
+type reader struct {
 	text  string
 	at    int
 	depth int
-	err   *regexError
+	err   *Error
 }
 
-func (r *regexReader) fail(message, hint string) string {
+func (r *reader) fail(message, hint string) string {
 	if r.err == nil {
-		r.err = &regexError{fmt.Sprintf("%s (position %d of the regular expression)", message, r.at+1), hint}
+		r.err = &Error{fmt.Sprintf("%s (position %d of the regular expression)", message, r.at+1), hint}
 	}
 	r.at = len(r.text)
 	return ""
 }
 
-func (r *regexReader) alternatives() string {
+func (r *reader) alternatives() string {
 	out := r.sequence()
 	for r.take('|') {
 		out += "|" + r.sequence()
@@ -90,7 +97,7 @@ func (r *regexReader) alternatives() string {
 	return out
 }
 
-func (r *regexReader) take(c byte) bool {
+func (r *reader) take(c byte) bool {
 	if r.at < len(r.text) && r.text[r.at] == c {
 		r.at++
 		return true
@@ -98,7 +105,7 @@ func (r *regexReader) take(c byte) bool {
 	return false
 }
 
-func (r *regexReader) sequence() string {
+func (r *reader) sequence() string {
 	var b strings.Builder
 	for r.at < len(r.text) && r.text[r.at] != '|' && r.text[r.at] != ')' {
 		b.WriteString(r.repeated())
@@ -107,7 +114,7 @@ func (r *regexReader) sequence() string {
 }
 
 // repeated reads one part with what repeats it. Each repetition is put in a group, so that none becomes a lazy one.
-func (r *regexReader) repeated() string {
+func (r *reader) repeated() string {
 	out := r.single()
 	for n := 0; r.at < len(r.text) && r.err == nil; n++ {
 		times := ""
@@ -120,7 +127,7 @@ func (r *regexReader) repeated() string {
 		default:
 			return out
 		}
-		if n == maxRegexDepth {
+		if n == maxDepth {
 			return r.fail("too many repetitions of one part", "")
 		}
 		out = "(?:" + out + ")" + times
@@ -129,7 +136,7 @@ func (r *regexReader) repeated() string {
 }
 
 // times reads {n}, {n,} or {n,m}.
-func (r *regexReader) times() string {
+func (r *reader) times() string {
 	const hint = `write a{2}, a{2,} or a{2,5}; \{ for the character`
 	end := strings.IndexByte(r.text[r.at:], '}')
 	if end < 0 {
@@ -157,7 +164,7 @@ func (r *regexReader) times() string {
 	return fmt.Sprintf("{%d,%d}", n, m)
 }
 
-func (r *regexReader) single() string {
+func (r *reader) single() string {
 	switch c := r.text[r.at]; c {
 	case '(':
 		return r.group()
@@ -198,8 +205,8 @@ func (r *regexReader) single() string {
 
 func quoteRune(r rune) string { return regexp.QuoteMeta(string(r)) }
 
-func (r *regexReader) group() string {
-	if r.depth++; r.depth > maxRegexDepth {
+func (r *reader) group() string {
+	if r.depth++; r.depth > maxDepth {
 		return r.fail("too many parentheses inside each other", "")
 	}
 	r.at++
@@ -217,7 +224,7 @@ var sets = map[byte]string{'d': `0-9`, 'D': `\x00-/:-\x{10FFFF}`, 's': ` \t\n\r`
 	'W': "\\x00-/:-@\\[-\\^`{-\\x{10FFFF}"}
 
 // escaped reads a backslash and what follows: a class, or a character that stands for itself.
-func (r *regexReader) escaped() (set string, char rune, isSet bool) {
+func (r *reader) escaped() (set string, char rune, isSet bool) {
 	r.at++
 	if r.at == len(r.text) {
 		r.fail("a backslash ends the expression", `write \\ for the character`)
@@ -233,7 +240,7 @@ func (r *regexReader) escaped() (set string, char rune, isSet bool) {
 }
 
 // class reads [abc], [^a-z].
-func (r *regexReader) class() string {
+func (r *reader) class() string {
 	r.at++
 	var b strings.Builder
 	b.WriteByte('[')
@@ -271,7 +278,7 @@ func (r *regexReader) class() string {
 	}
 }
 
-func (r *regexReader) member() (set string, char rune, isSet bool) {
+func (r *reader) member() (set string, char rune, isSet bool) {
 	if r.text[r.at] == '\\' {
 		return r.escaped()
 	}
@@ -280,8 +287,8 @@ func (r *regexReader) member() (set string, char rune, isSet bool) {
 	return "", char, false
 }
 
-// plainRegex returns the text that alone matches an expression without operators, false where there are any.
-func plainRegex(pattern string) (string, bool) {
+// Plain returns the text that alone matches an expression without operators, false where there are any.
+func Plain(pattern string) (string, bool) {
 	var b strings.Builder
 	for i := 0; i < len(pattern); i++ {
 		c := pattern[i]
