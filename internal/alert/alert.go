@@ -40,6 +40,8 @@ type Input struct {
 	Group string
 	// Threshold is what was counted; nil for other rule types.
 	Threshold *Threshold
+	// Indicators are those that Source matches; nil for other rule types.
+	Indicators *Indicators
 	// Suppression is what was folded in; nil where the rule folds nothing.
 	Suppression *Suppression
 	// Evidence says why; where its ID and Time are not set, they are the Source's.
@@ -85,6 +87,7 @@ func New(in Input) *event.Event {
 	a.SetString("kibana.alert.instance.id", in.Group)
 	in.Threshold.addTo(a)
 	in.Suppression.addTo(a)
+	in.Indicators.addTo(a)
 
 	snapshot(a, in.Rule)
 	a.Set("kibana.alert.rule.name", event.String(name))

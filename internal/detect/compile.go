@@ -44,8 +44,22 @@ type Program struct {
 	fixed    expr.Cond                              // asked, of what is not always hidden
 	fields   []expr.Field                           // the new-terms fields
 	by       grouping
-	eql      *eqlQuery // nil where the query is not EQL
-	reads    []string  // the paths that tell whether a candidate alerts; nil: all of it
+	eql      *eqlQuery    // nil where the query is not EQL
+	threat   *threatMatch // nil where the rule looks for no indicators
+	found    *table       // the indicators that threat looks for; nil before Bind
+	reads    []string     // the paths that tell whether a candidate alerts; nil: all of it
+	uuid     string       // the rule's
+}
+
+// Compiler makes Programs of rules.
+type Compiler struct {
+	// Resolver says what the fields of events and of indicators mean.
+	Resolver plan.Resolver
+	// Lists hold what rules do not see; nil: nothing is hidden.
+	Lists *exception.Lists
+	// Indicators names what files hold in the streams of indicators that patterns name, "" for nothing: where it says
+	// something else, a rule that looks there is another program, whose windows run anew. Nil: no files.
+	Indicators func(patterns []string) string
 }
 
 // Compile makes a Program of r, whose fields mean what the resolver says. The error is a diag.List with everything that
@@ -56,7 +70,13 @@ func Compile(r *rule.Rule, resolver plan.Resolver) (*Program, error) {
 
 // CompileWith is Compile for a rule that does not see what lists hide from it: not in a window, and not in its history.
 func CompileWith(r *rule.Rule, resolver plan.Resolver, lists *exception.Lists) (*Program, error) {
-	p := &Program{Rule: r, Time: r.TimeField()}
+	return Compiler{Resolver: resolver, Lists: lists}.Compile(r)
+}
+
+// Compile makes a Program of r. The error is a diag.List with everything that keeps the rule from running.
+func (c Compiler) Compile(r *rule.Rule) (*Program, error) {
+	resolver := c.Resolver
+	p := &Program{Rule: r, Time: r.TimeField(), uuid: r.UUID()}
 	var found diag.List
 	bad := func(code, hint, format string, args ...any) {
 		found = append(found, diag.Diagnostic{Code: code, File: r.File, Message: fmt.Sprintf(format, args...), Hint: hint})
@@ -74,6 +94,9 @@ func CompileWith(r *rule.Rule, resolver plan.Resolver, lists *exception.Lists) (
 		bad(CodeNoWindow, "", "%v", err)
 	}
 	if err := p.query(resolver); err != nil {
+		found = append(found, diag.Of(err)...)
+	}
+	if err := p.compare(c); err != nil {
 		found = append(found, diag.Of(err)...)
 	}
 	if err := p.lookFurther(); found.Err() == nil && err != nil {
@@ -95,7 +118,10 @@ func CompileWith(r *rule.Rule, resolver plan.Resolver, lists *exception.Lists) (
 	if err := found.Err(); err != nil {
 		return nil, err
 	}
-	p.hidden, p.Warnings = lists.Hidden(r, resolver)
+	p.hidden, p.Warnings = c.Lists.Hidden(r, resolver)
+	if err := p.threat.hide(p.hidden); err != nil {
+		return nil, err
+	}
 	p.Warnings = append(p.Warnings, p.lookBack()...)
 	if p.asked = p.fixed; p.asked != nil {
 		p.fixed = expr.All(p.asked, opposite(p.hidden.Always()))
@@ -125,7 +151,7 @@ func (p *Program) computed() (name string, is bool) {
 	paths = append(paths, p.Time.Paths()...)
 	paths = append(paths, p.Rule.NewTermsFields...)
 	stages, _ := p.eql.paths()
-	paths = slices.Concat(paths, p.by.paths(), stages)
+	paths = slices.Concat(paths, p.by.paths(), stages, p.threat.paths())
 	for _, path := range paths {
 		if slices.Contains(p.Rule.Runtime, path) {
 			return path, true
@@ -145,7 +171,7 @@ func (p *Program) pathsRead() []string {
 	if whole || wholly {
 		return nil
 	}
-	paths = slices.Concat(paths, p.Time.Paths(), p.by.paths(), stages, []string{plan.Timestamp}, alert.RaisedPaths())
+	paths = slices.Concat(paths, p.Time.Paths(), p.by.paths(), stages, p.threat.paths(), []string{plan.Timestamp}, alert.RaisedPaths())
 	for _, f := range p.fields {
 		paths = append(paths, f.Path)
 	}
@@ -162,22 +188,45 @@ func (p *Program) query(resolver plan.Resolver) error {
 	if r.Type == rule.TypeEQL {
 		return p.queryEQL(resolver)
 	}
-	var found diag.List
-	n, err := kql.Parse(r.Query)
+	lower, usesNow, err := readQuery(r, resolver, asking{"query", r.Query}, "filters", r.Filters)
 	if err != nil {
-		found = append(found, r.Locate(diag.Of(err))...)
+		return err
 	}
-	filters, err := filter.Parse(r.Filters, filter.Options{Locate: r.Locator().Below("filters")})
+	cond, err := lower(anyTime)
+	if err != nil {
+		return err
+	}
+	if usesNow {
+		p.lower = lower
+		return nil
+	}
+	p.fixed = cond
+	return nil
+}
+
+// asking is a query as it stands at a key of a rule.
+type asking struct{ key, text string }
+
+// readQuery reads a query of a rule and the filters at another key, which must hold besides; usesNow says that they hold
+// date math. Errors have their places in the rule's file.
+func readQuery(r *rule.Rule, resolver plan.Resolver, ask asking, filtersKey string, list []event.Value) (lower func(now time.Time) (expr.Cond, error), usesNow bool, err error) {
+	located := func(err error) diag.List { return r.Locator().In(ask.key, diag.Of(err)) }
+	var found diag.List
+	n, err := kql.Parse(ask.text)
+	if err != nil {
+		found = append(found, located(err)...)
+	}
+	filters, err := filter.Parse(list, filter.Options{Locate: r.Locator().Below(filtersKey)})
 	if err != nil {
 		found = append(found, diag.Of(err)...)
 	}
 	if found.Err() != nil {
-		return found
+		return nil, false, found
 	}
-	lower := func(now time.Time) (expr.Cond, error) {
+	lower = func(now time.Time) (expr.Cond, error) {
 		query, err := kql.Lower(n, kql.Options{Resolver: resolver, Now: now})
 		if err != nil {
-			return nil, r.Locate(diag.Of(err))
+			return nil, located(err)
 		}
 		rest, err := filter.Lower(filters, resolver, now)
 		if err != nil {
@@ -185,16 +234,7 @@ func (p *Program) query(resolver plan.Resolver) error {
 		}
 		return expr.All(query, rest), nil
 	}
-	cond, err := lower(anyTime)
-	if err != nil {
-		return err
-	}
-	if kql.UsesNow(n) || filter.UsesNow(filters) {
-		p.lower = lower
-		return nil
-	}
-	p.fixed = cond
-	return nil
+	return lower, kql.UsesNow(n) || filter.UsesNow(filters), nil
 }
 
 // hidden reports whether a field has no terms whatever documents hold: an object has no value of its own, and what
@@ -232,6 +272,9 @@ func (p *Program) ID() string {
 	}
 	if p.eql != nil {
 		p.eql.writeTo(h)
+	}
+	if p.threat != nil {
+		p.threat.writeTo(h)
 	}
 	if p.groups() {
 		fmt.Fprintf(h, "groups %v %s %t %t %q\n", p.by.fields, p.by.lasts, p.by.folds, p.by.alone, p.by.different.String())
@@ -284,12 +327,12 @@ func (p *Program) candidates(span window.Span) expr.Cond {
 	if query == nil {
 		query = opposite(p.hidden.Always())
 	}
-	return expr.All(p.Time.Within(span.From, span.To), query)
+	return expr.All(p.Time.Within(span.From, span.To), query, p.found.held())
 }
 
 // cond is what the query means in a run at now, which does not see what is hidden then.
 func (p *Program) cond(now time.Time) (expr.Cond, error) {
-	unseen := opposite(p.hidden.At(now))
+	unseen := expr.All(opposite(p.hidden.At(now)), p.found.held())
 	if p.lower == nil {
 		return expr.All(p.fixed, unseen), nil
 	}

@@ -391,6 +391,13 @@ func describes(want map[string]any, a *event.Event) bool {
 				}
 			}
 			continue
+		case "enrichments_count":
+			got = event.Int(int64(len(a.Get("threat.enrichments").Items())))
+		case "enrichments":
+			if !enriched(value.([]any), a.Get("threat.enrichments").Items()) {
+				return false
+			}
+			continue
 		case "suppression":
 			if value == nil {
 				if !a.Get("kibana.alert.suppression.terms").IsNull() || !a.Get("kibana.alert.suppression.docs_count").IsNull() {
@@ -415,10 +422,31 @@ func describes(want map[string]any, a *event.Event) bool {
 	return true
 }
 
+// enriched reports whether each of the wanted enrichments, whose keys are paths, is another one of those found.
+func enriched(want []any, found []event.Value) bool {
+	found = slices.Clone(found)
+	for _, w := range want {
+		i := slices.IndexFunc(found, func(o event.Value) bool {
+			for path, v := range w.(map[string]any) {
+				recorded, err := json.Marshal(v)
+				if err != nil || string(o.At(strings.Split(path, ".")...).AppendJSON(nil)) != string(recorded) {
+					return false
+				}
+			}
+			return true
+		})
+		if i < 0 {
+			return false
+		}
+		found = slices.Delete(found, i, i+1)
+	}
+	return true
+}
+
 func TestScenariosConformance(t *testing.T) {
 	mappings := readMappings(t)
 	for _, e := range engines() {
-		for _, file := range []string{"new_terms", "query", "threshold", "eql"} {
+		for _, file := range []string{"new_terms", "query", "threshold", "eql", "threat_match"} {
 			t.Run(e.name+"/"+file, func(t *testing.T) {
 				tally := corpus.NewTally(t, "rule-exec/"+file+" on "+e.name)
 				for _, s := range readScenarios(t, file+".jsonl") {

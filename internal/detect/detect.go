@@ -32,6 +32,8 @@ type Env struct {
 	Events store.Querier
 	// Store answers for what lies before the window.
 	Store store.Querier
+	// Indicators answers for indicators, of a rule that Matches them; nil: Store does.
+	Indicators store.Querier
 	// At is the snapshot that is read.
 	At store.Snapshot
 	// Begin is when the data of the rule's streams begin, in the rule's time field; the zero time where there are none.
@@ -40,7 +42,7 @@ type Env struct {
 	Alerted *Alerted
 	// Index holds the sightings of a program that Remembers, folded up to At; nil for others.
 	Index *sighting.Index
-	// Limit is how many alerts the run makes at most; 0: as many as the rule says.
+	// Limit is how many alerts the run makes at most; 0: as many as the rule says. None is for none.
 	Limit int
 	// Since is the Since of an earlier run over the same window and nothing that landed later: what comes before it needs no
 	// second look. Zero: the whole window.
@@ -50,6 +52,9 @@ type Env struct {
 	// Manual says that a person asked for the run.
 	Manual bool
 }
+
+// None is the Env.Limit of a run that makes no alert: it counts what it would make, and folds into alerts that there are.
+const None = -1
 
 // Result is what one run found. It takes effect when it is committed.
 type Result struct {
@@ -78,11 +83,12 @@ type executor interface {
 
 // executors has one entry for each rule type that can run.
 var executors = map[string]executor{
-	rule.TypeQuery:      query{},
-	rule.TypeSavedQuery: query{}, // once its query is looked up it is nothing else (rule-execution.md §3.5)
-	rule.TypeNewTerms:   newTerms{},
-	rule.TypeThreshold:  threshold{},
-	rule.TypeEQL:        eqlRule{},
+	rule.TypeQuery:       query{},
+	rule.TypeSavedQuery:  query{}, // once its query is looked up it is nothing else (rule-execution.md §3.5)
+	rule.TypeNewTerms:    newTerms{},
+	rule.TypeThreshold:   threshold{},
+	rule.TypeEQL:         eqlRule{},
+	rule.TypeThreatMatch: threatRule{},
 }
 
 // Run runs p over w. It is deterministic: the same snapshot, window and history give the same alerts with the same IDs.
@@ -96,7 +102,7 @@ func Run(ctx context.Context, p *Program, w window.Window, env Env) (Result, err
 	for _, a := range result.Alerts {
 		env.Alerted.Add(a)
 	}
-	result.States, result.Records, err = env.Alerted.take(result.folds, p.Rule.UUID(), result.Alerts, w.Slot)
+	result.States, result.Records, err = env.Alerted.take(result.folds, p.uuid, result.Alerts, w.Slot)
 	return result, err
 }
 
@@ -110,8 +116,11 @@ func (r *Result) leave(t time.Time) {
 
 // most is how many alerts a run of p makes at most.
 func (e Env) most(p *Program) int {
-	if e.Limit > 0 {
+	switch {
+	case e.Limit > 0:
 		return e.Limit
+	case e.Limit < 0:
+		return 0
 	}
 	return p.Rule.MaxSignals
 }

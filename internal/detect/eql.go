@@ -184,7 +184,7 @@ func (p *Program) eqlEvents(ctx context.Context, w window.Window, env Env) (Resu
 		e := rows.Event()
 		result.Candidates++
 		id := p.queryID(e)
-		if env.Alerted.has(id) || alert.Raised(e, p.Rule.UUID()) {
+		if env.Alerted.has(id) || alert.Raised(e, p.uuid) {
 			continue
 		}
 		g, err := in.of(e)
@@ -296,7 +296,7 @@ func (p *Program) sequence(row *event.Event) (s sequence, ok bool) {
 	for _, e := range plan.FoundIn(row).Events {
 		switch {
 		case e == nil: // it should be missing
-		case alert.Raised(e, p.Rule.UUID()):
+		case alert.Raised(e, p.uuid):
 			return s, false
 		default:
 			s.events = append(s.events, e)
@@ -305,7 +305,7 @@ func (p *Program) sequence(row *event.Event) (s sequence, ok bool) {
 	if len(s.events) == 0 {
 		return s, false
 	}
-	s.id = alert.SequenceID(Space, p.Rule.UUID(), s.events)
+	s.id = alert.SequenceID(Space, p.uuid, s.events)
 	s.at, _ = p.Time.Of(s.events[len(s.events)-1])
 	return s, true
 }

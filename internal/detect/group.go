@@ -44,7 +44,7 @@ func (p *Program) group(resolver plan.Resolver, bad func(code, hint, format stri
 		p.by.folds, p.by.alone = true, s.MissingFields == "doNotSuppress"
 		p.by.lasts = time.Duration(s.Value) * map[string]time.Duration{"s": time.Second, "m": time.Minute, "h": time.Hour}[s.Unit]
 	}
-	p.by.whole = p.Rule.Type == rule.TypeNewTerms || p.Rule.Type == rule.TypeEQL
+	p.by.whole = p.Rule.Type == rule.TypeNewTerms || p.Rule.Type == rule.TypeEQL || p.Rule.Type == rule.TypeThreatMatch
 	p.by.single = p.eql != nil && p.eql.Events == nil
 	field := func(key, name string) groupField {
 		f, _ := resolver.Field(name)
@@ -134,5 +134,5 @@ func keyOf(terms []alert.Term) string {
 }
 
 func (p *Program) groupID(terms []alert.Term) string {
-	return alert.GroupID(Space, p.Rule.UUID(), terms)
+	return alert.GroupID(Space, p.uuid, terms)
 }

@@ -64,7 +64,7 @@ func (newTerms) run(ctx context.Context, p *Program, w window.Window, env Env) (
 	for _, f := range found {
 		switch {
 		case known[f.Tuple] || env.Alerted.within(f.Tuple, w.History, w.To):
-		case env.Alerted.has(p.alertID(f)) || alert.Raised(f.source, p.Rule.UUID()):
+		case env.Alerted.has(p.alertID(f)) || alert.Raised(f.source, p.uuid):
 		default:
 			g, err := in.of(f.source)
 			switch {
@@ -112,7 +112,7 @@ func (newTerms) run(ctx context.Context, p *Program, w window.Window, env Env) (
 
 // alertID is the ID of the alert that the tuple is new: its evidence names the episode.
 func (p *Program) alertID(f held) string {
-	return alert.NewTermsID(Space, p.Rule.UUID(), f.Tuple, f.source.ID)
+	return alert.NewTermsID(Space, p.uuid, f.Tuple, f.source.ID)
 }
 
 // historyID names whose history an alert looked at; "" where each run looks at another.

@@ -32,7 +32,7 @@ func (query) run(ctx context.Context, p *Program, w window.Window, env Env) (Res
 }
 
 func (p *Program) queryID(e *event.Event) string {
-	return alert.QueryID(Space, p.Rule.UUID(), e.Stream, e.ID)
+	return alert.QueryID(Space, p.uuid, e.Stream, e.ID)
 }
 
 // freshIn returns the events of the window to alert on, oldest first.
@@ -58,7 +58,7 @@ func (p *Program) freshIn(ctx context.Context, w window.Window, env Env) (fresh 
 		result.Candidates++
 		at, _ := p.Time.Of(e)
 		switch {
-		case env.Alerted.has(p.queryID(e)) || alert.Raised(e, p.Rule.UUID()):
+		case env.Alerted.has(p.queryID(e)) || alert.Raised(e, p.uuid):
 		case len(fresh) == env.most(p):
 			result.leave(at)
 		default:

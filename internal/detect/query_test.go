@@ -263,9 +263,9 @@ func TestProgramID(t *testing.T) {
 func TestTypesThatRun(t *testing.T) {
 	for _, kind := range rule.Types() {
 		r := &rule.Rule{RuleID: "r", Type: kind, Language: rule.LanguageKuery, From: "now-6m", To: "now", Interval: "5m", MaxSignals: 1,
-			Threshold: &rule.Threshold{Value: 1}}
+			Threshold: &rule.Threshold{Value: 1}, ThreatMatch: &rule.ThreatMatch{}}
 		_, err := detect.Compile(r, declared(t))
-		runs := kind == rule.TypeQuery || kind == rule.TypeSavedQuery || kind == rule.TypeNewTerms || kind == rule.TypeThreshold
+		runs := kind == rule.TypeQuery || kind == rule.TypeSavedQuery || kind == rule.TypeNewTerms || kind == rule.TypeThreshold || kind == rule.TypeThreatMatch
 		if (err == nil) != runs {
 			t.Errorf("%s: %v", kind, err)
 		}

@@ -71,7 +71,7 @@ func (p *Program) suppressed(ctx context.Context, w window.Window, env Env) (Res
 			result.Alerts = append(result.Alerts, alert.New(p.input(w, env, f.source, p.queryID(f.source))))
 			continue
 		}
-		in := p.input(w, env, f.source, alert.SuppressedID(Space, p.Rule.UUID(), t.Group, w.Slot))
+		in := p.input(w, env, f.source, alert.SuppressedID(Space, p.uuid, t.Group, w.Slot))
 		t.Alert, t.Count = in.ID, t.found-1
 		in.Group = t.Group
 		in.Suppression = &alert.Suppression{Terms: t.terms, Start: t.First, End: t.Last, Count: t.Count}
@@ -130,7 +130,7 @@ func (p *Program) tallies(ctx context.Context, w window.Window, look window.Span
 		e := rows.Event()
 		result.Candidates++
 		at, timed := p.Time.Of(e)
-		if !timed || alert.Raised(e, p.Rule.UUID()) {
+		if !timed || alert.Raised(e, p.uuid) {
 			continue
 		}
 		groups, err := p.by.of(e)

@@ -41,7 +41,7 @@ func (threshold) run(ctx context.Context, p *Program, w window.Window, env Env) 
 		return result, fmt.Errorf("read the query at %s: %w", event.FormatTime(w.Slot), err)
 	}
 	if p.OnAlerts() {
-		cond = expr.All(cond, notRaised(p.Rule.UUID()))
+		cond = expr.All(cond, notRaised(p.uuid))
 	}
 	matching := expr.All(p.Time.Within(look.From, look.To), cond)
 	n, err := p.count(ctx, env.Events, env.At, matching)

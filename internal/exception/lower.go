@@ -2,6 +2,7 @@ package exception
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/tocsin-sec/tocsin/internal/diag"
@@ -39,6 +40,15 @@ func hidden(items []lowered) Hidden {
 	}
 	h.cond = anyOf(conds)
 	return h
+}
+
+// Naming is what of h names values that are hidden: of the items those that ask for something that must be there. The others
+// hide whatever lacks a field, which says something of the events that they were written for alone.
+func (h Hidden) Naming() Hidden {
+	names := func(item lowered) bool {
+		return slices.ContainsFunc(item.Entries, func(e Entry) bool { return !e.Excluded })
+	}
+	return hidden(slices.DeleteFunc(slices.Concat(h.always, h.until), func(item lowered) bool { return !names(item) }))
 }
 
 // Always is the condition of the events that no run sees; never true where there are none.

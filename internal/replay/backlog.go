@@ -67,7 +67,7 @@ type keptRule struct {
 	RuleID string          `json:"rule_id"`
 	Fields string          `json:"fields"` // Options.Fields of the replay
 	Rule   json.RawMessage `json:"rule"`
-	// Excepted says that it ran with exceptions, which stay in their files.
+	// Excepted says that it ran with exceptions or indicators which stay in their files.
 	Excepted bool `json:"excepted,omitempty"`
 }
 
@@ -126,7 +126,7 @@ func openBacklog(ctx context.Context, records store.Records, id string, p *detec
 	if err != nil {
 		return nil, fmt.Errorf("keep rule %s: %w", r.RuleID, err)
 	}
-	if b.rule, err = json.Marshal(keptRule{RuleID: r.RuleID, Fields: fields, Rule: kept, Excepted: p.Excepted()}); err != nil {
+	if b.rule, err = json.Marshal(keptRule{RuleID: r.RuleID, Fields: fields, Rule: kept, Excepted: p.Excepted() || p.FromFiles()}); err != nil {
 		return nil, fmt.Errorf("keep rule %s: %w", r.RuleID, err)
 	}
 	err = eachLeftOut(ctx, records, id, func(l *leftOut) {

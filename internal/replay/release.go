@@ -33,8 +33,8 @@ type Pending struct {
 	program string
 }
 
-// errExcepted is why a rule cannot run without the files that it came from: it would see what they hide.
-var errExcepted = errors.New("its exceptions stand in files: a scan with its rules releases what is pending, some at a time")
+// errExcepted is why a rule cannot run without the files that it came from: it would see what they hide, or look for less.
+var errExcepted = errors.New("its exceptions or indicators stand in files: a scan with its rules releases what is pending, some at a time")
 
 // ListPending returns what is pending, by rule ID; a rule that was changed may come more than once.
 func ListPending(ctx context.Context, records store.Records) ([]Pending, error) {
@@ -87,9 +87,9 @@ var ErrChanged = errors.New("the rule does not mean what it meant when it left t
 // Release makes the alerts that are pending, all of them, and runs no other window. It reports like Run. Of a program that is
 // not the one that left the alerts out none is made (ErrChanged).
 func Release(ctx context.Context, db store.Store, list []Released, opt Options) (Report, error) {
-	work := make([]job, len(list))
+	work := make([]*job, len(list))
 	for i, r := range list {
-		work[i] = job{program: r.Program, pending: r.Pending.program}
+		work[i] = &job{program: r.Program, pending: r.Pending.program}
 	}
 	return run(ctx, db, work, opt)
 }
@@ -141,6 +141,7 @@ func (r *runner) again(ctx context.Context, l *leftOut, n int) (made int, err er
 	r.backlog.changed[l] = true
 	r.report.Released += len(result.Alerts)
 	r.take(l.Slot, result)
+	r.spend(l.Slot, result)
 	return len(result.Alerts) - result.Blocks, r.flushFull(ctx)
 }
 

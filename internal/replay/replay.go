@@ -10,6 +10,7 @@ package replay
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sort"
 	"strings"
 	"time"
@@ -30,6 +31,8 @@ type Options struct {
 	From, To time.Time
 	// EverySlot calls detect.Run at empty slots too; the result is the same. Tests hold the two equal.
 	EverySlot bool
+	// Indicators answers for indicators: the store with what stands in files besides. Nil: the store alone.
+	Indicators Indicators
 	// Fields names what the programs' fields mean, for whoever has to compile a rule again (Pending.Fields).
 	Fields string
 	// Clock stamps the commits.
@@ -38,18 +41,28 @@ type Options struct {
 	Progress func(done, total int)
 }
 
+// Indicators is where rules find the indicators that they look for.
+type Indicators interface {
+	store.Querier
+	// Streams returns the streams that patterns name (store.Catalog).
+	Streams(ctx context.Context, patterns []string) ([]store.Stream, error)
+}
+
 // Report is what a replay did.
 type Report struct {
 	// Alerts are the alerts that this replay made, by time, then ID.
 	Alerts []*event.Event
 	// Rules has an entry for each program that was come to, in the order in which they ran.
 	Rules []RuleReport
+
+	done int // programs
 }
 
 // RuleReport is what became of one rule.
 type RuleReport struct {
 	Program *detect.Program
-	// Windows counts the windows that were run, Empty those among them that held nothing.
+	// Windows counts the windows that were run, Empty those among them that held nothing. A window that ran once more on what
+	// other rules had alerted on meanwhile counts each time.
 	Windows, Empty int64
 	// Candidates counts the events in all windows that may alert, Read those of them that were fetched whole (one may be fetched
 	// for several windows), Direct the windows with too many of them to be held, which read the store themselves.
@@ -83,13 +96,18 @@ const (
 )
 
 // Run replays programs over what db holds. A window or a rule that fails is reported and the others go on; a change that
-// the store does not take ends the replay. Rules that read alerts run after the others, on what these found. After its own windows a
-// rule runs those again that left alerts out in earlier replays (Pending), for as many alerts as one run makes. The report
-// is right up to the point of an error: all alerts in it are committed.
+// the store does not take ends the replay. After its own windows a rule runs those again that left alerts out in earlier
+// replays (Pending), for as many alerts as one run makes. The report is right up to the point of an error: all alerts in it
+// are committed.
+//
+// Rules that read alerts run after the others, on what these found, and then on what they themselves found, in rounds, until
+// a round finds nothing: as no rule alerts on what rests on its own alerts, each round goes one rule further up. Each round
+// sees what was there before it, so the order of programs does not matter. A slot makes no more alerts in all rounds together
+// than its rule may.
 func Run(ctx context.Context, db store.Store, programs []*detect.Program, opt Options) (Report, error) {
-	work := make([]job, len(programs))
+	work := make([]*job, len(programs))
 	for i, p := range programs {
-		work[i] = job{program: p}
+		work[i] = &job{program: p}
 	}
 	return run(ctx, db, work, opt)
 }
@@ -99,42 +117,79 @@ func Run(ctx context.Context, db store.Store, programs []*detect.Program, opt Op
 type job struct {
 	program *detect.Program
 	pending string
+
+	rounds int // in which it ran
+	// spent is how many alerts the slots, in milliseconds, made in these, of a program that reads alerts; over how many they
+	// left out.
+	spent, over map[int64]int
+	report      RuleReport
 }
 
-func run(ctx context.Context, db store.Store, work []job, opt Options) (Report, error) {
+func run(ctx context.Context, db store.Store, work []*job, opt Options) (Report, error) {
 	var report Report
-	var err error
-	for _, onAlerts := range []bool{false, true} {
-		if err = runAll(ctx, db, work, onAlerts, opt, &report); err != nil {
-			break
+	var below, above []*job
+	for _, j := range work {
+		j.spent, j.over, j.report.Program = map[int64]int{}, map[int64]int{}, j.program
+		if j.program.OnAlerts() {
+			above = append(above, j)
+		} else {
+			below = append(below, j)
+		}
+	}
+	err := runAll(ctx, db, below, len(work), opt, &report)
+	opt.To = alertsBy(work, opt.To)
+	for found := true; found && err == nil; {
+		had := len(report.Alerts)
+		err = runAll(ctx, db, above, len(work), opt, &report)
+		found = len(report.Alerts) > had
+		above = slices.DeleteFunc(above, func(j *job) bool { return j.pending != "" || j.report.Err != nil })
+	}
+	for _, j := range slices.Concat(below, work) {
+		if j.rounds > 0 {
+			report.Rules = append(report.Rules, j.report)
+			j.rounds = 0
 		}
 	}
 	sort.SliceStable(report.Alerts, func(i, j int) bool { return older(report.Alerts[i], report.Alerts[j]) })
 	return report, err
 }
 
-// runAll does the work of the programs that read alerts, or of those that do not.
-func runAll(ctx context.Context, db store.Store, work []job, onAlerts bool, opt Options, report *Report) error {
-	var s *snapshot
+// alertsBy is the time of the latest alert on an event up to and with to: alerts have the time of their slots, and a slot
+// comes up to an interval later.
+func alertsBy(work []*job, to time.Time) time.Time {
+	if to.IsZero() {
+		return to
+	}
+	late := to
 	for _, j := range work {
-		if j.program.OnAlerts() != onAlerts {
-			continue
+		if slot := window.Ceil(to, j.program.Schedule().Interval()); slot.After(late) {
+			late = slot
 		}
-		if s == nil {
-			var err error
-			if s, err = openSnapshot(ctx, db); err != nil {
-				return err
-			}
-		}
-		r := &runner{snapshot: s, p: j.program, pendingID: j.pending, opt: opt, report: RuleReport{Program: j.program}}
+	}
+	return late
+}
+
+// runAll does work, on one snapshot.
+func runAll(ctx context.Context, db store.Store, work []*job, total int, opt Options, report *Report) error {
+	if len(work) == 0 {
+		return nil
+	}
+	s, err := openSnapshot(ctx, db)
+	if err != nil {
+		return err
+	}
+	for _, j := range work {
+		r := &runner{snapshot: s, p: j.program, job: j, opt: opt, report: &j.report}
+		j.rounds++
 		fatal := r.run(ctx)
 		report.Alerts = append(report.Alerts, r.made...)
-		report.Rules = append(report.Rules, r.report)
 		if fatal != nil {
 			return fatal
 		}
-		if opt.Progress != nil {
-			opt.Progress(len(report.Rules), len(work))
+		if j.rounds == 1 {
+			if report.done++; opt.Progress != nil {
+				opt.Progress(report.done, total)
+			}
 		}
 	}
 	return nil

@@ -18,21 +18,21 @@ import (
 // runner replays one rule.
 type runner struct {
 	*snapshot
-	p         *detect.Program
-	pendingID string // of the program whose pending alerts are released, and nothing else is run
-	opt       Options
+	*job
+	p   *detect.Program
+	opt Options
 
 	ledger  *schedule.Ledger
 	ran     bool // the ledger holds more than is stored
 	env     detect.Env
 	change  store.Change
-	pending map[string]*event.Event // alerts of change, by ID
+	waiting map[string]*event.Event // alerts of change, by ID
 	days    map[store.Day]bool      // that these alerts lie on
 	made    []*event.Event
 	states  []store.AlertState // that were set since the alerts were made
 	folded  int64              // by change
 	backlog *backlog           // nil before open
-	report  RuleReport
+	report  *RuleReport
 }
 
 // run replays the rule. The error ends the whole replay; what is wrong with this rule alone stands in the report.
@@ -77,10 +77,20 @@ func (r *runner) all(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if len(streams) == 0 && r.pendingID == "" {
+	if len(streams) == 0 && r.job.pending == "" {
 		r.report.Skipped = "no stream matches " + strings.Join(r.p.Streams(), ", ")
 		return nil
 	}
+	switch none, err := r.bind(ctx); {
+	case err != nil:
+		return err
+	case none != "" && r.job.pending != "": // what is pending stays so
+		return errors.New(none)
+	case none != "":
+		r.report.Skipped = none
+		return nil
+	}
+	r.report.Skipped = ""
 	data, err := r.span(ctx, r.p)
 	if err != nil {
 		return err
@@ -88,20 +98,47 @@ func (r *runner) all(ctx context.Context) error {
 	if err := r.open(ctx, streams, data); err != nil {
 		return err
 	}
-	switch r.pendingID {
+	switch r.job.pending {
 	case "":
 	case r.p.ID():
 		return r.release(ctx, true)
 	default:
 		return ErrChanged
 	}
-	if err := r.windows(ctx, data); err != nil {
+	if err := r.windows(ctx, data); err != nil || r.rounds > 1 {
 		return err
 	}
 	if err := r.release(ctx, false); err != nil {
 		return err
 	}
 	return r.retire(ctx, data)
+}
+
+// bind reads the indicators that the rule looks for, once for all its windows. It says why there are none. Windows of a rule
+// without any are not run, so that they are still to run once there are some.
+func (r *runner) bind(ctx context.Context) (none string, err error) {
+	if !r.p.Matches() {
+		return "", nil
+	}
+	from := Indicators(r.db)
+	if r.opt.Indicators != nil {
+		from = r.opt.Indicators
+	}
+	patterns := strings.Join(r.p.IndicatorStreams(), ", ")
+	streams, err := from.Streams(ctx, r.p.IndicatorStreams())
+	if err != nil {
+		return "", err
+	}
+	if r.p, err = r.p.Bind(ctx, from, r.at); err != nil {
+		return "", err
+	}
+	switch {
+	case len(streams) == 0:
+		none = "there are no indicators: no stream matches threat_index (" + patterns + ")"
+	case r.p.IndicatorsHeld() == 0:
+		none = "there are no indicators: threat_query finds none in " + patterns
+	}
+	return none, nil
 }
 
 // refusedError is a change that the store did not take.
@@ -129,7 +166,7 @@ func (r *runner) windows(ctx context.Context, data window.Span) error {
 		return err
 	}
 	r.report.Candidates = len(found.times)
-	defer func() { r.report.Read = found.read }()
+	defer func() { r.report.Read += found.read }()
 	for _, slots := range left {
 		held, empty := r.p.Schedule().Split(found.times, slots)
 		if r.opt.EverySlot {
@@ -180,16 +217,16 @@ func (r *runner) open(ctx context.Context, streams []store.Stream, data window.S
 			return err
 		}
 	}
-	pending := r.pendingID
+	pending := r.job.pending
 	if pending == "" {
 		pending = r.p.ID()
 	}
 	if r.backlog, err = openBacklog(ctx, r.db, pending, r.p, r.opt.Fields); err != nil {
 		return err
 	}
-	r.pending = map[string]*event.Event{}
+	r.waiting = map[string]*event.Event{}
 	r.days = map[store.Day]bool{}
-	r.env = detect.Env{Store: r.db, At: r.at, Begin: data.From, Alerted: alerted}
+	r.env = detect.Env{Store: r.db, Indicators: r.opt.Indicators, At: r.at, Begin: data.From, Alerted: alerted}
 	if data.From.IsZero() && !data.Empty() {
 		// A clock that says year 1 is some program's zero time, and here the zero time means that there are no data.
 		r.env.Begin = data.From.Add(time.Millisecond)
@@ -209,7 +246,7 @@ func (r *runner) open(ctx context.Context, streams []store.Stream, data window.S
 	if err != nil {
 		return err
 	}
-	r.report.Late = len(states)
+	r.report.Late += len(states)
 	r.change.States = states
 	r.change.Records = append(r.change.Records, audits...)
 	return nil
@@ -234,10 +271,15 @@ func (r *runner) slot(ctx context.Context, slot time.Time, clamp schedule.Clamp,
 	if err != nil {
 		return fmt.Errorf("run rule %s at %s: %w", r.p.Rule.RuleID, event.FormatTime(slot), err)
 	}
+	r.env.Limit = r.p.Rule.MaxSignals - r.spent[slot.UnixMilli()]
+	if r.env.Limit <= 0 {
+		r.env.Limit = detect.None
+	}
 	result, err := detect.Run(ctx, r.p, w, r.env)
 	if err != nil {
 		return err
 	}
+	r.spend(slot, result)
 	r.report.Windows++
 	if r.env.Direct {
 		r.report.Direct++
@@ -245,8 +287,12 @@ func (r *runner) slot(ctx context.Context, slot time.Time, clamp schedule.Clamp,
 	if result.Candidates == 0 {
 		r.report.Empty++
 	}
-	if result.Over > 0 {
-		r.report.Over += result.Over
+	had, again := r.over[slot.UnixMilli()]
+	if again || result.Over > 0 {
+		r.report.Over += result.Over - had
+		r.over[slot.UnixMilli()] = result.Over
+	}
+	if result.Over > 0 && !again {
 		r.report.Capped = append(r.report.Capped, slot)
 	}
 	r.backlog.ran(newLeftOut(slot, w, clamp, result), result.Alerts)
@@ -255,10 +301,17 @@ func (r *runner) slot(ctx context.Context, slot time.Time, clamp schedule.Clamp,
 	return r.flushFull(ctx)
 }
 
+// spend counts what slot made: it may run once more in a later round.
+func (r *runner) spend(slot time.Time, result detect.Result) {
+	if r.p.OnAlerts() {
+		r.spent[slot.UnixMilli()] += len(result.Alerts) - result.Blocks
+	}
+}
+
 // take puts what a run found into the change.
 func (r *runner) take(slot time.Time, result detect.Result) {
 	for _, a := range result.Alerts {
-		r.pending[a.ID] = a
+		r.waiting[a.ID] = a
 		r.days[store.DayOf(slot)] = true
 	}
 	r.change.Alerts = append(r.change.Alerts, result.Alerts...)
@@ -305,12 +358,12 @@ func (r *runner) flush(ctx context.Context) error {
 		return &refusedError{r.p.Rule.RuleID, err}
 	}
 	for _, id := range r.change.Outcome.NewAlerts {
-		r.made = append(r.made, r.pending[id])
+		r.made = append(r.made, r.waiting[id])
 	}
 	r.report.Alerts += len(r.change.Outcome.NewAlerts)
 	r.report.Folded += r.folded
 	r.change, r.ran, r.folded = store.Change{}, false, 0
-	clear(r.pending)
+	clear(r.waiting)
 	clear(r.days)
 	return nil
 }

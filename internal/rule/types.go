@@ -29,7 +29,7 @@ var languagesOf = map[string][]string{
 }
 
 // runs lists the types that this version runs.
-var runs = []string{TypeQuery, TypeNewTerms, TypeSavedQuery, TypeThreshold, TypeEQL}
+var runs = []string{TypeQuery, TypeNewTerms, TypeSavedQuery, TypeThreshold, TypeEQL, TypeThreatMatch}
 
 // The codes of what a sound rule is told of.
 const (
@@ -61,6 +61,9 @@ func (r *Rule) Lacks() []Lack {
 	}
 	if r.Language != LanguageKuery && r.Language != LanguageEQL {
 		lacks("language", "language %s cannot run yet", r.Language)
+	}
+	if m := r.ThreatMatch; m != nil && m.Language != "" && m.Language != LanguageKuery {
+		lacks("threat_language", "language %s cannot run yet", m.Language)
 	}
 	if r.lacksView() {
 		out = append(out, Lack{Key: "data_view_id", Code: CodeAbsent, Why: fmt.Sprintf("no data view that was read has the ID or title %q", short(r.DataViewID)),

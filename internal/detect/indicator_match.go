@@ -1,0 +1,313 @@
+package detect
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/tocsin-sec/tocsin/internal/alert"
+	"github.com/tocsin-sec/tocsin/internal/event"
+	"github.com/tocsin-sec/tocsin/internal/exec"
+	"github.com/tocsin-sec/tocsin/internal/expr"
+	"github.com/tocsin-sec/tocsin/internal/plan"
+)
+
+// maxKnown bounds what a table remembers of events that were looked up, in indicators and events; maxDocs how many whole
+// indicators it holds. Beyond, it forgets all and goes on: the result is the same.
+const (
+	maxKnown = 1_000_000
+	maxDocs  = 20_000
+)
+
+// matching returns the indicators that match e, whenever they count, ascending. Who gets them does not change them.
+func (t *table) matching(e *event.Event) []uint32 {
+	numbers := make([][]uint32, len(t.columns)) // of the values of e
+	has := make([]bool, len(t.columns))
+	var key []byte
+	for i := range t.columns {
+		x := &t.columns[i]
+		x.numbers(e, func(_ event.Value, n uint32) { numbers[i] = append(numbers[i], n) })
+		slices.Sort(numbers[i])
+		numbers[i] = slices.Compact(numbers[i])
+		has[i] = !x.none && x.column.has(false, e)
+		key = binary.AppendUvarint(key, uint64(len(numbers[i])<<1|bit(has[i])))
+		for _, n := range numbers[i] {
+			key = binary.AppendUvarint(key, uint64(n))
+		}
+	}
+	t.mutex.Lock()
+	defer t.mutex.Unlock()
+	if found, known := t.known[string(key)]; known {
+		return found
+	}
+	var found []uint32
+	for _, group := range t.of.groups {
+		found = append(found, t.inGroup(group, numbers, has)...)
+	}
+	if len(t.of.groups) > 1 {
+		slices.Sort(found)
+		found = slices.Compact(found)
+	}
+	if t.size += len(found) + 1; t.known == nil || t.size > maxKnown {
+		t.known, t.size = map[string][]uint32{}, len(found)+1
+	}
+	t.known[string(key)] = found
+	return found
+}
+
+func bit(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// inGroup returns the indicators for which every comparison of the group holds. A comparison that must not hold does not
+// where the two have no value in common; where neither has any, they are the same (rule-execution.md §3.2).
+func (t *table) inGroup(group []compared, numbers [][]uint32, has []bool) []uint32 {
+	least, begin := -1, 0
+	for _, g := range group {
+		if g.negate {
+			continue
+		}
+		n := 0
+		for _, number := range numbers[g.column] {
+			n += len(t.columns[g.column].holding(number))
+		}
+		if least < 0 || n < least {
+			least, begin = n, g.column
+		}
+	}
+	var found []uint32
+	for _, number := range numbers[begin] {
+		found = append(found, t.columns[begin].holding(number)...)
+	}
+	if len(numbers[begin]) > 1 {
+		slices.Sort(found)
+		found = slices.Compact(found)
+	}
+	return slices.DeleteFunc(found, func(indicator uint32) bool {
+		return slices.ContainsFunc(group, func(g compared) bool {
+			x := &t.columns[g.column]
+			if g.negate && !has[g.column] && !x.hasValue(indicator) {
+				return true
+			}
+			return x.shares(numbers[g.column], indicator) == g.negate
+		})
+	})
+}
+
+// shares reports whether the indicator has the value of one of numbers.
+func (x *index) shares(numbers []uint32, indicator uint32) bool {
+	return slices.ContainsFunc(numbers, func(n uint32) bool {
+		_, has := slices.BinarySearch(x.holding(n), indicator)
+		return has
+	})
+}
+
+// matches says where indicator matches e: for each comparison that must hold, of the groups that do, the event's first value
+// that is the indicator's.
+func (t *table) matches(e *event.Event, indicator uint32) []alert.Match {
+	first := make([]event.Value, len(t.columns))
+	found, has := make([][]uint32, len(t.columns)), make([]bool, len(t.columns))
+	for i := range t.columns {
+		x := &t.columns[i]
+		has[i] = !x.none && x.column.has(false, e)
+		x.numbers(e, func(v event.Value, n uint32) {
+			if x.shares([]uint32{n}, indicator) && first[i].IsNull() {
+				first[i], found[i] = v, []uint32{n}
+			}
+		})
+	}
+	var out []alert.Match
+	said := make([]bool, len(t.columns))
+	for _, group := range t.of.groups {
+		if slices.ContainsFunc(group, func(g compared) bool {
+			return g.negate && (found[g.column] != nil || !has[g.column] && !t.columns[g.column].hasValue(indicator)) || !g.negate && found[g.column] == nil
+		}) {
+			continue
+		}
+		for _, g := range group {
+			if !g.negate && !said[g.column] {
+				said[g.column] = true
+				out = append(out, alert.Match{Field: t.columns[g.column].name, Value: first[g.column]})
+			}
+		}
+	}
+	return out
+}
+
+// document names an indicator as it is stored: an ID is one day's.
+type document struct {
+	stream, id string
+	at         int64
+}
+
+func (t *table) document(indicator uint32) document {
+	return document{t.names[t.stream[indicator]], t.ids[indicator], t.times[indicator]}
+}
+
+// fetchValues is for how many values fetch asks at once.
+const fetchValues = 500
+
+// fetch reads the indicators among wanted, ascending, that are not read yet, with what an alert says of them. The caller
+// holds the mutex.
+func (t *table) fetch(ctx context.Context, wanted []uint32) error {
+	if t.docs == nil || len(t.docs)+len(wanted) > maxDocs {
+		t.docs = map[uint32]*event.Event{}
+	}
+	missing := map[document]uint32{}
+	for _, n := range wanted {
+		if t.docs[n] == nil {
+			missing[t.document(n)] = n
+		}
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	for _, cond := range t.where(missing) {
+		var node plan.Node = plan.Filter{Cond: expr.All(t.of.ever, cond), In: plan.Scan{Streams: t.of.streams}}
+		if paths := t.reads(); paths != nil {
+			node = plan.Project{Paths: paths, In: node}
+		}
+		rows, err := exec.Query(ctx, t.from, node, t.snapshot)
+		if err != nil {
+			return err
+		}
+		for rows.Next() {
+			e := rows.Event()
+			at, _ := plan.TimeField{Primary: plan.Timestamp}.Of(e)
+			d := document{e.Stream, e.ID, milliseconds(at)}
+			if n, wanted := missing[d]; wanted {
+				t.docs[n] = e
+				delete(missing, d)
+			}
+		}
+		err = rows.Err()
+		rows.Close()
+		if err != nil {
+			return err
+		}
+	}
+	for d := range missing {
+		return fmt.Errorf("the indicator %s of %s is gone", d.id, d.stream)
+	}
+	return nil
+}
+
+// reads are the paths that are read of an indicator that matched; nil: all.
+func (t *table) reads() []string {
+	cond, err := t.of.lower(anyTime)
+	if err != nil {
+		return nil
+	}
+	paths, whole := expr.Paths(cond)
+	if whole {
+		return nil
+	}
+	paths = append(paths, plan.Timestamp, t.of.path, alert.FeedName)
+	slices.Sort(paths)
+	return slices.Compact(paths)
+}
+
+// where returns conditions that find the indicators, and others: each has one of a few values.
+func (t *table) where(wanted map[document]uint32) []expr.Cond {
+	asked := make([]map[uint32]bool, len(t.columns))
+	var ask []expr.Cond
+	for _, n := range wanted {
+		i := slices.IndexFunc(t.columns, func(x index) bool { return x.first[n] > 0 })
+		x := &t.columns[i] // there is one: what matched has a value
+		number := x.first[n] - 1
+		if asked[i] == nil {
+			asked[i] = map[uint32]bool{}
+		}
+		if !asked[i][number] {
+			asked[i][number] = true
+			ask = append(ask, x.having(number))
+		}
+	}
+	var out []expr.Cond
+	for some := range slices.Chunk(ask, fetchValues) {
+		out = append(out, expr.Some(expr.JoinIns(some)...))
+	}
+	return out
+}
+
+// having is the condition that an indicator has the value of a number.
+func (x *index) having(number uint32) expr.Cond {
+	f := x.indicator
+	if texts := x.texts[number]; texts != nil {
+		f.Type = event.Keyword
+		return expr.In{Field: f, Values: event.Strings(texts...).Items()}
+	}
+	v := valueOfKey(x.as, x.written[number])
+	if x.as.IsText() {
+		if f.Type.IsText() {
+			return expr.Words{Field: f, Tokens: []string{v.Str()}}
+		}
+		return expr.Exists{Field: f} // no index knows the words of a whole value
+	}
+	if x.as != event.Keyword {
+		f.Type = x.as
+	}
+	typed, _ := event.Coerce(f.Type, v)
+	return expr.In{Field: f, Values: []event.Value{typed}}
+}
+
+// counting leaves of indicators, ascending, those that count in a run at now, at most n of them.
+func (t *table) counting(ctx context.Context, found []uint32, now time.Time, n int) ([]uint32, error) {
+	if !t.of.changes {
+		return found[:min(n, len(found))], nil
+	}
+	cond, err := t.of.lower(now)
+	if err != nil {
+		return nil, err
+	}
+	t.mutex.Lock()
+	defer t.mutex.Unlock()
+	var out []uint32
+	for some := range slices.Chunk(found, n) {
+		if err := t.fetch(ctx, some); err != nil {
+			return nil, err
+		}
+		for _, i := range some {
+			if expr.Matches(cond, t.docs[i]) {
+				if out = append(out, i); len(out) == n {
+					return out, nil
+				}
+			}
+		}
+	}
+	return out, nil
+}
+
+// described is what an alert on e says of the indicators; found are those that match, more that there are others.
+func (t *table) described(ctx context.Context, e *event.Event, found []uint32, more bool) (*alert.Indicators, error) {
+	t.mutex.Lock()
+	defer t.mutex.Unlock()
+	if err := t.fetch(ctx, found); err != nil {
+		return nil, err
+	}
+	out := &alert.Indicators{Path: t.of.path, More: more}
+	for _, n := range found {
+		d := t.document(n)
+		out.Found = append(out.Found, alert.Indicator{ID: d.id, Stream: d.stream, Document: t.docs[n], Matches: t.matches(e, n)})
+	}
+	return out, nil
+}
+
+// prefetch reads the indicators of several lists at once: the first n of each.
+func (t *table) prefetch(ctx context.Context, lists [][]uint32, n int) error {
+	t.mutex.Lock()
+	defer t.mutex.Unlock()
+	var all []uint32
+	for _, list := range lists {
+		if all = append(all, list[:min(n, len(list))]...); len(all) > maxDocs/2 {
+			break
+		}
+	}
+	slices.Sort(all)
+	return t.fetch(ctx, slices.Compact(all))
+}
