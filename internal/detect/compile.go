@@ -175,6 +175,9 @@ func (p *Program) pathsRead() []string {
 	for _, f := range p.fields {
 		paths = append(paths, f.Path)
 	}
+	if p.OnAlerts() && p.Rule.Threshold != nil {
+		paths = append(paths, alert.LinePaths()...)
+	}
 	slices.Sort(paths)
 	return slices.Compact(paths)
 }

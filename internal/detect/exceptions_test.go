@@ -15,11 +15,11 @@ import (
 	"github.com/tocsin-sec/tocsin/internal/window"
 )
 
-// excepting reads items, and value lists, of a list that the rules "query", "new-terms" and "eql" meet.
+// excepting reads items, and value lists, of a list that the rules "query", "new-terms", "eql" and "indicators" meet.
 func excepting(t testing.TB, items string) *exception.Lists {
 	t.Helper()
 	lists, problems := exception.Load(rule.LoadFS(fstest.MapFS{"exceptions/a.toml": {Mode: 0o644,
-		Data: []byte("[list]\nlist_id='l'\nname='L'\nrules=['query','new-terms','eql']\n" + items)}}))
+		Data: []byte("[list]\nlist_id='l'\nname='L'\nrules=['query','new-terms','eql','indicators']\n" + items)}}))
 	if len(problems) > 0 {
 		t.Fatal(problems.Render())
 	}

@@ -28,6 +28,7 @@ type threatMatch struct {
 	path    string // where an indicator is described
 	files   string // what of the indicators stands in files
 
+	bounds       bounds
 	asked, again expr.Cond // the query at two times that have nothing in common
 	query        func(now time.Time) (expr.Cond, error)
 	hidden       exception.Hidden
@@ -57,7 +58,7 @@ func (p *Program) compare(c Compiler) error {
 	if p.Rule.Type != rule.TypeThreatMatch {
 		return nil
 	}
-	t := &threatMatch{streams: m.Index, path: m.IndicatorPath}
+	t := &threatMatch{streams: m.Index, path: m.IndicatorPath, bounds: usual}
 	var err error
 	if t.query, t.changes, err = readQuery(p.Rule, c.Resolver, asking{"threat_query", m.Query}, "threat_filters", m.Filters); err != nil {
 		return err

@@ -14,13 +14,6 @@ import (
 	"github.com/tocsin-sec/tocsin/internal/plan"
 )
 
-// maxKnown bounds what a table remembers of events that were looked up, in indicators and events; maxDocs how many whole
-// indicators it holds. Beyond, it forgets all and goes on: the result is the same.
-const (
-	maxKnown = 1_000_000
-	maxDocs  = 20_000
-)
-
 // matching returns the indicators that match e, whenever they count, ascending. Who gets them does not change them.
 func (t *table) matching(e *event.Event) []uint32 {
 	numbers := make([][]uint32, len(t.columns)) // of the values of e
@@ -50,7 +43,7 @@ func (t *table) matching(e *event.Event) []uint32 {
 		slices.Sort(found)
 		found = slices.Compact(found)
 	}
-	if t.size += len(found) + 1; t.known == nil || t.size > maxKnown {
+	if t.size += len(found) + 1; t.known == nil || t.size > t.of.bounds.known {
 		t.known, t.size = map[string][]uint32{}, len(found)+1
 	}
 	t.known[string(key)] = found
@@ -155,7 +148,7 @@ const fetchValues = 500
 // fetch reads the indicators among wanted, ascending, that are not read yet, with what an alert says of them. The caller
 // holds the mutex.
 func (t *table) fetch(ctx context.Context, wanted []uint32) error {
-	if t.docs == nil || len(t.docs)+len(wanted) > maxDocs {
+	if t.docs == nil || len(t.docs)+len(wanted) > t.of.bounds.docs {
 		t.docs = map[uint32]*event.Event{}
 	}
 	missing := map[document]uint32{}
@@ -304,7 +297,7 @@ func (t *table) prefetch(ctx context.Context, lists [][]uint32, n int) error {
 	defer t.mutex.Unlock()
 	var all []uint32
 	for _, list := range lists {
-		if all = append(all, list[:min(n, len(list))]...); len(all) > maxDocs/2 {
+		if all = append(all, list[:min(n, len(list))]...); len(all) > t.of.bounds.docs/2 {
 			break
 		}
 	}

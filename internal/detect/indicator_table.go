@@ -17,11 +17,16 @@ import (
 	"github.com/tocsin-sec/tocsin/internal/store"
 )
 
-// The most indicators that a rule compares events with, and values of them; more are an error, never a silent cut.
-const (
-	maxIndicators      = 5_000_000
-	maxIndicatorValues = 20_000_000
-)
+// bounds are those of a table's memory.
+type bounds struct {
+	// indicators and values of them are how many there may be: more are an error, never a silent cut.
+	indicators, values int
+	// known is how much it remembers of events that were looked up, in indicators and events, docs how many whole indicators
+	// it holds. Beyond, it forgets all and goes on: the result is the same.
+	known, docs int
+}
+
+var usual = bounds{indicators: 5_000_000, values: 20_000_000, known: 1_000_000, docs: 20_000}
 
 // table is the indicators of one rule in one snapshot by their values, and who of them they are: not what they say. Numbers
 // stand for indicators, the newest first. It is safe for concurrent use.
@@ -102,8 +107,8 @@ func (m *threatMatch) read(ctx context.Context, q store.Querier, at store.Snapsh
 	for rows.Next() {
 		e := rows.Event()
 		n := uint32(len(t.ids))
-		if n == maxIndicators {
-			return nil, tooMany(m, maxIndicators, "indicators")
+		if int(n) == m.bounds.indicators {
+			return nil, tooMany(m, m.bounds.indicators, "indicators")
 		}
 		s, known := streams[e.Stream]
 		if !known {
@@ -116,8 +121,8 @@ func (m *threatMatch) read(ctx context.Context, q store.Querier, at store.Snapsh
 		for i := range t.columns {
 			values += t.columns[i].take(e, n)
 		}
-		if values > maxIndicatorValues {
-			return nil, tooMany(m, maxIndicatorValues, "values of indicators")
+		if values > m.bounds.values {
+			return nil, tooMany(m, m.bounds.values, "values of indicators")
 		}
 	}
 	if err := rows.Err(); err != nil {

@@ -57,7 +57,7 @@ func (threatRule) run(ctx context.Context, p *Program, w window.Window, env Env)
 		}
 		at, _ := p.Time.Of(e)
 		r.some = append(r.some, indicated{held{source: e, at: at}, found})
-		if r.named += min(len(found), maxNamed); r.named >= maxDocs/4 {
+		if r.named += min(len(found), maxNamed); r.named >= p.threat.bounds.docs/4 {
 			if err := r.settle(ctx); err != nil {
 				return result, err
 			}

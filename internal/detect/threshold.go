@@ -27,7 +27,8 @@ type bucket struct {
 	count       int64
 	first, last time.Time
 	different   int64
-	free        window.Spans // of the window: what no alert counted
+	free        window.Spans   // of the window: what no alert counted
+	on          []*event.Event // alerts that were counted: see restOn
 }
 
 func (threshold) run(ctx context.Context, p *Program, w window.Window, env Env) (Result, error) {
@@ -66,6 +67,9 @@ func (threshold) run(ctx context.Context, p *Program, w window.Window, env Env) 
 	}
 	full := slices.DeleteFunc(buckets, func(b *bucket) bool { return b.count < int64(p.Rule.Threshold.Value) })
 	if full, err = p.varied(ctx, env, cond, full); err != nil {
+		return result, err
+	}
+	if err := p.restOn(ctx, env, cond, full); err != nil {
 		return result, err
 	}
 	slices.SortFunc(full, func(a, b *bucket) int { return cmp.Or(a.first.Compare(b.first), strings.Compare(a.key, b.key)) })
@@ -128,7 +132,7 @@ func (p *Program) counted(w window.Window, env Env, b *bucket, group string, eve
 	}
 	in := p.input(w, env, source, id)
 	in.Group = group
-	in.Threshold = &alert.Threshold{Terms: b.terms, Count: b.count, From: b.first, Window: w.From}
+	in.Threshold = &alert.Threshold{Terms: b.terms, Count: b.count, From: b.first, Window: w.From, On: b.on}
 	for _, e := range events {
 		in.Threshold.Events = append(in.Threshold.Events, e.ID)
 	}
