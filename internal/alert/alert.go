@@ -11,6 +11,7 @@
 package alert
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -74,7 +75,7 @@ func New(in Input) *event.Event {
 		a.Set("kibana.alert.original_time", date(t.Time()))
 	}
 
-	line, depth := ancestry(in.Source)
+	line, depth := in.ancestry()
 	a.Set("kibana.alert.ancestors", event.List(line...))
 	a.Set("kibana.alert.depth", event.Int(depth))
 	a.Set("kibana.alert.severity", event.String(severity))
@@ -124,18 +125,62 @@ func Raised(source *event.Event, ruleUUID string) bool {
 // RaisedPaths are the paths that Raised reads.
 func RaisedPaths() []string { return []string{"kibana.alert.ancestors.rule", "kibana.alert.rule.uuid"} }
 
+// RestsOn returns the UUIDs of the rules that raised e, or that it rests on: those of Raised. There is none for an event.
+func RestsOn(e *event.Event) []string {
+	var out []string
+	for _, path := range RaisedPaths() {
+		for _, v := range e.Values(path) {
+			out = append(out, v.Text())
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// LinePaths are the paths that tell what an alert descends from.
+func LinePaths() []string {
+	return []string{"kibana.alert.ancestors", "kibana.alert.depth", "kibana.alert.rule.uuid"}
+}
+
+// ancestry returns what the alert descends from, and its depth. What was counted stands behind the source of an alert on it,
+// which is no event that is stored.
+func (in Input) ancestry() (line []event.Value, depth int64) {
+	if in.Threshold == nil {
+		return ancestry(in.Source)
+	}
+	line, depth = []event.Value{parentEvent(in.Source)}, 1
+	on := slices.Clone(in.Threshold.On)
+	slices.SortFunc(on, func(a, b *event.Event) int { return strings.Compare(a.ID, b.ID) })
+	seen := map[string]bool{}
+	for _, a := range on {
+		above, below := ancestry(a)
+		depth = max(depth, below)
+		for _, v := range above {
+			if text := string(v.AppendJSON(nil)); !seen[text] {
+				seen[text] = true
+				line = append(line, v)
+			}
+		}
+	}
+	return line, depth
+}
+
+// parentEvent is the ancestor that is an event.
+func parentEvent(source *event.Event) event.Value {
+	return event.Object(event.Member{Key: "id", Value: event.String(source.ID)}, event.Member{Key: "index", Value: event.String(source.Stream)},
+		event.Member{Key: "type", Value: event.String("event")}, event.Member{Key: "depth", Value: event.Int(0)})
+}
+
 // ancestry returns what the alert descends from, the source last, and its depth (§4.3).
 func ancestry(source *event.Event) (line []event.Value, depth int64) {
 	line = append(line, objects(source.Get("kibana.alert.ancestors"))...)
+	uuid := source.Text("kibana.alert.rule.uuid")
+	if source.Stream != store.AlertStream && uuid == "" {
+		return append(line, parentEvent(source)), 1
+	}
 	parent := []event.Member{
 		{Key: "id", Value: event.String(source.ID)},
 		{Key: "index", Value: event.String(source.Stream)},
-	}
-	uuid := source.Text("kibana.alert.rule.uuid")
-	if source.Stream != store.AlertStream && uuid == "" {
-		parent = append(parent, event.Member{Key: "type", Value: event.String("event")},
-			event.Member{Key: "depth", Value: event.Int(0)})
-		return append(line, event.Object(parent...)), 1
 	}
 	depth = 1
 	if v, ok := event.Coerce(event.Long, source.Get("kibana.alert.depth")); ok {

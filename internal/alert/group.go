@@ -27,6 +27,8 @@ type Threshold struct {
 	Window time.Time
 	// Events are the IDs of the last events that were counted, the last one first.
 	Events []string
+	// On are alerts that were counted, in any order and perhaps more than once: the alert descends from them, too.
+	On []*event.Event
 }
 
 // Suppression is what is folded into an alert.

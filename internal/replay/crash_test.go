@@ -74,6 +74,8 @@ func TestFailedCommits(t *testing.T) {
 			"group_by=['event.action']\nduration={value=5,unit='h'}"),
 		program(t, "counts", "type='threshold'\nquery='event.action: login'\ninterval='1h'\nfrom='now-2h'\nalert_suppression={duration={value=5,unit='h'}}\n"+
 			"[rule.threshold]\nfield='event.action'\nvalue=5"),
+		program(t, "counts-alerts", "type='threshold'\nquery='kibana.alert.rule.rule_id: many'\ninterval='1h'\nfrom='now-2h'\nindex=['.alerts-security.*']\n"+
+			"[rule.threshold]\nfield='event.action'\nvalue=50"),
 	}
 	r := rand.New(rand.NewPCG(1, 1))
 	var events []*event.Event

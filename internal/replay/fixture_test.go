@@ -21,7 +21,8 @@ var ctx = context.Background()
 func fields(t testing.TB) kqltest.Mapping {
 	t.Helper()
 	m, err := kqltest.TypesMapping(map[string]string{"@timestamp": "date", "event.ingested": "date", "event.action": "keyword",
-		"user.name": "keyword", "source.ip": "ip", "event.kind": "keyword", "kibana.alert.rule.name": "keyword"})
+		"user.name": "keyword", "source.ip": "ip", "event.kind": "keyword", "kibana.alert.rule.name": "keyword", "kibana.alert.rule.rule_id": "keyword",
+		"kibana.alert.building_block_type": "keyword", "kibana.alert.group.id": "keyword"})
 	if err != nil {
 		t.Fatal(err)
 	}
