@@ -235,7 +235,7 @@ func (p *portrait) alerts() []string {
 		}
 	}
 	if m := r.ThreatMatch; m != nil {
-		out = append(out, "where an event fits an indicator of "+strings.Join(m.Index, ", ")+" that fulfils "+strings.TrimSpace(m.Query))
+		out = append(out, "where an event fits an indicator of "+strings.Join(m.Index, ", ")+" that fulfils "+strings.Join(strings.Fields(m.Query), " "))
 		for i, g := range m.Mapping {
 			var pairs []string
 			for _, e := range g.Entries {
