@@ -1,12 +1,14 @@
 package exception_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"flag"
 	"fmt"
 	"io/fs"
 	"os"
 	"path"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -16,6 +18,7 @@ import (
 	"github.com/rogpeppe/go-internal/txtar"
 	"pgregory.net/rapid"
 
+	"github.com/tocsin-sec/tocsin/internal/corpus"
 	"github.com/tocsin-sec/tocsin/internal/exception"
 	"github.com/tocsin-sec/tocsin/internal/expr"
 	"github.com/tocsin-sec/tocsin/internal/rule"
@@ -376,6 +379,9 @@ func FuzzFiles(f *testing.F) {
 			f.Add(string(file.Data), "", "")
 		}
 	}
+	for _, seed := range corpusSeeds(f) {
+		f.Add(seed[0], seed[1], seed[2])
+	}
 	f.Fuzz(func(t *testing.T, own, export, values string) {
 		tree := fstest.MapFS{"exceptions/a.toml": {Data: []byte(own)}, "exceptions/v.txt": {Data: []byte(values)}, "a.ndjson": {Data: []byte(export)}}
 		set := rule.LoadFS(tree)
@@ -400,4 +406,36 @@ func FuzzFiles(f *testing.F) {
 			t.Error(diff)
 		}
 	})
+}
+
+// corpusSeeds are the recorded exceptions as files, where the corpus is there: value lists in a file of ours, lists and
+// items in an export, the values.
+func corpusSeeds(t testing.TB) (out [][3]string) {
+	lines, err := os.ReadFile(filepath.Join(corpus.Root(), "corpus", "rule-exec", "exceptions.jsonl"))
+	if err != nil {
+		return nil // the corpus is absent
+	}
+	for line := range bytes.Lines(lines) {
+		var s struct {
+			Exceptions []json.RawMessage
+			ValueLists map[string]struct {
+				Type     string
+				Contents []string
+			} `json:"value_lists"`
+		}
+		if err := json.Unmarshal(line, &s); err != nil {
+			t.Fatal(err)
+		}
+		own, values := "", ""
+		for id, l := range s.ValueLists {
+			own += fmt.Sprintf("[[value_list]]\nid = %q\ntype = %q\nfile = \"v.txt\"\n", id, l.Type)
+			values += strings.Join(l.Contents, "\n") + "\n"
+		}
+		export := `{"list_id":"l","name":"n","description":"","type":"detection","namespace_type":"single"}` + "\n"
+		for i, entries := range s.Exceptions {
+			export += fmt.Sprintf(`{"list_id":"l","item_id":"%d","name":"n","description":"","type":"simple","namespace_type":"single","entries":%s}`+"\n", i, entries)
+		}
+		out = append(out, [3]string{own, export, values})
+	}
+	return out
 }
