@@ -66,7 +66,8 @@ type commands struct {
 	DemoData demoDataCommand `cmd:"" hidden:"" help:"Write CloudTrail files like the bundled ones, of any size."`
 	Bench    benchCommand    `cmd:"" hidden:"" help:"Measure loading and rules on generated events."`
 
-	BenchRules benchRulesCommand `cmd:"" hidden:"" help:"Measure every rule of a set."`
+	BenchRules     benchRulesCommand     `cmd:"" hidden:"" help:"Measure every rule of a set."`
+	BenchSequences benchSequencesCommand `cmd:"" hidden:"" help:"Measure sequences on generated events."`
 }
 
 // Main runs the process: arguments, streams and signals are its own. It returns the code to exit with. The first

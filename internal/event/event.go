@@ -16,6 +16,7 @@ import (
 	"sort"
 	"strings"
 	"time"
+	"unsafe"
 )
 
 // Event is one event, or one alert, as a document. The zero Event is empty and ready. It is not safe for concurrent
@@ -137,6 +138,12 @@ func (e *Event) Text(path string) string { return e.Get(path).Text() }
 // Fields returns the entries sorted by path. The caller must not change the slice.
 func (e *Event) Fields() []Field { return e.fields }
 
+// Object returns the fields as one object. It shares their memory: e must not change any more.
+func (e *Event) Object() Value {
+	// A Member and a Field are laid out alike.
+	return objectOf(unsafe.Slice((*Member)(unsafe.Pointer(unsafe.SliceData(e.fields))), len(e.fields)))
+}
+
 // Clone returns a copy with entries of its own; values are shared, being immutable.
 func (e *Event) Clone() *Event {
 	c := *e
@@ -147,6 +154,23 @@ func (e *Event) Clone() *Event {
 func (e *Event) find(path string) (int, bool) {
 	i := sort.Search(len(e.fields), func(i int) bool { return e.fields[i].Path >= path })
 	return i, i < len(e.fields) && e.fields[i].Path == path
+}
+
+// Only returns the scalar at exactly path, null if there is none, and whether it is all that Values and Leaves return. Of other
+// events, those with a list there or a tree at a shorter path, it says nothing.
+func (e *Event) Only(path string) (v Value, is bool) {
+	if v = e.Get(path); v.kind >= KindList {
+		return Value{}, false
+	}
+	for i := range len(path) {
+		if path[i] != '.' {
+			continue
+		}
+		if _, found := e.find(path[:i]); found {
+			return Value{}, false
+		}
+	}
+	return v, true
 }
 
 // Values returns every scalar that stands at path, in document order: the elements of lists, nested lists included, and

@@ -3,12 +3,37 @@ package event
 import "time"
 
 // FormatTime prints t as documents carry instants: UTC, milliseconds, 2006-01-02T15:04:05.000Z.
-func FormatTime(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
+func FormatTime(t time.Time) string {
+	t = t.UTC()
+	year, month, day := t.Date()
+	if year < 0 || year > 9999 {
+		return t.Format("2006-01-02T15:04:05.000Z")
+	}
+	hour, minute, second := t.Clock()
+	b := [...]byte{'0', '0', '0', '0', '-', '0', '0', '-', '0', '0', 'T', '0', '0', ':', '0', '0', ':', '0', '0', '.', '0', '0', '0', 'Z'}
+	put := func(end, n int) {
+		for ; n > 0; n /= 10 {
+			end--
+			b[end] += byte(n % 10)
+		}
+	}
+	put(4, year)
+	put(7, int(month))
+	put(10, day)
+	put(13, hour)
+	put(16, minute)
+	put(19, second)
+	put(23, t.Nanosecond()/1e6)
+	return string(b[:])
+}
 
 // ParseTime reads an ISO 8601 instant as Elasticsearch's strict_date_optional_time does: a four-digit year, then as many
 // further parts as are given (month, day, T, hour, minute, second, fraction), then Z or an offset; UTC without one.
 // Digits of the fraction beyond the nanosecond are dropped.
 func ParseTime(s string) (time.Time, bool) {
+	if t, is := parseUsual(s); is {
+		return t, true
+	}
 	p := timeText{rest: s, ok: true}
 	year, month, day := p.digits(4), 1, 1
 	var hour, minute, second, nano int
@@ -43,6 +68,25 @@ func ParseTime(s string) (time.Time, bool) {
 		t = t.Add(-time.Duration(offset) * time.Second)
 	}
 	return t, true
+}
+
+// parseUsual reads an instant as FormatTime writes it; false: look closer.
+func parseUsual(s string) (time.Time, bool) {
+	const form = "dddd-dd-ddTdd:dd:dd.dddZ"
+	if len(s) != len(form) {
+		return time.Time{}, false
+	}
+	for i := range len(form) {
+		if form[i] == 'd' && s[i]-'0' > 9 || form[i] != 'd' && form[i] != s[i] {
+			return time.Time{}, false
+		}
+	}
+	two := func(i int) int { return int(s[i]-'0')*10 + int(s[i+1]-'0') }
+	month, day, hour, minute, second := two(5), two(8), two(11), two(14), two(17)
+	if month < 1 || month > 12 || day < 1 || day > 28 || hour > 23 || minute > 59 || second > 59 {
+		return time.Time{}, false // or the end of a month
+	}
+	return time.Date(two(0)*100+two(2), time.Month(month), day, hour, minute, second, (two(20)*10+int(s[22]-'0'))*1e6, time.UTC), true
 }
 
 // timeText eats an instant from the left; ok turns false at the first part that is missing.

@@ -41,7 +41,10 @@ func (b *builder) candidates(in plan.Node, order plan.Order, stages []plan.Stage
 	some := plan.Filter{In: in, Cond: expr.Some(c.conds...)}
 	ok := false
 	if wantSorted {
-		if c.in, ok, err = b.leaf(order.Sort(some)); ok || err != nil {
+		if c.in, ok, err = b.leaf(order.Sort(some)); ok && err == nil {
+			c.in = readAhead(b.ctx, c.in)
+		}
+		if ok || err != nil {
 			return c, ok, err
 		}
 	}
@@ -253,16 +256,11 @@ func (r *keyReader) each(keys []plan.Key, e *event.Event, f func(key []byte, val
 	}
 }
 
-// only returns what f is in e where there is one scalar at its path, null where that does not fit; false: look closer.
+// only returns what f is in e where there is at most one scalar, null where there is none that fits; false: look closer.
 func only(f expr.Field, e *event.Event) (event.Value, bool) {
-	v := e.Get(f.Path)
-	if !v.IsScalar() || f.Root {
+	v, is := e.Only(f.Path)
+	if !is || f.Root {
 		return v, false
-	}
-	for i := range len(f.Path) {
-		if f.Path[i] == '.' && !e.Get(f.Path[:i]).IsNull() { // a tree may hold more
-			return v, false
-		}
 	}
 	v, ok := event.Coerce(f.Type, v)
 	if !ok {

@@ -147,6 +147,10 @@ func Read(f Field, e *event.Event) []event.Value {
 
 // anyValue reports whether test holds for a value of f.
 func anyValue(f Field, e *event.Event, test func(event.Value) bool) bool {
+	if v, is := e.Only(f.Path); is { // as mostly
+		typed, ok := event.Coerce(f.Type, v)
+		return ok && test(typed)
+	}
 	values := e.Values
 	if f.Root {
 		values = e.Leaves

@@ -118,19 +118,16 @@ const (
 	FoundStream = "stream"
 )
 
-// Row returns f as a row. It has no ID and no stream. The row holds the events' values as they are.
+// Row returns f as a row. It has no ID and no stream. The row shares the
+// events' memory: they must not change any more.
 func (f Found) Row() *event.Event {
 	events := make([]event.Value, len(f.Events))
 	for i, e := range f.Events {
 		if e == nil {
 			continue
 		}
-		fields := make([]event.Member, len(e.Fields()))
-		for k, field := range e.Fields() {
-			fields[k] = event.Member{Key: field.Path, Value: field.Value}
-		}
 		events[i] = event.Object(
-			event.Member{Key: FoundFields, Value: event.Object(fields...)},
+			event.Member{Key: FoundFields, Value: e.Object()},
 			event.Member{Key: FoundID, Value: event.String(e.ID)},
 			event.Member{Key: FoundStream, Value: event.String(e.Stream)})
 	}

@@ -57,6 +57,8 @@ type Store struct {
 	db    *database
 	held  string // the path under which the file is known to be open
 
+	stretch int64 // see stretchRows
+
 	catalog atomic.Pointer[catalog]
 	// layout is held for reading while a query finds its tables, and for writing while tables go.
 	layout sync.RWMutex
@@ -83,7 +85,7 @@ func Open(ctx context.Context, path string, opt Options) (*Store, error) {
 	if path == "" {
 		return nil, errors.New("open a store: no path")
 	}
-	s := &Store{path: path, types: opt.Types, turned: map[columnKey]bool{}, programs: map[string]int32{},
+	s := &Store{path: path, types: opt.Types, stretch: stretchRows, turned: map[columnKey]bool{}, programs: map[string]int32{},
 		paths: pathSets{byName: map[int32]map[string]*pathState{}}}
 	if err := s.open(ctx, opt); err != nil {
 		s.abandon()

@@ -12,8 +12,15 @@ import (
 type reader struct {
 	cols    []event.Field
 	rest    []event.Field
-	texts   []map[string]string // by column
-	element []vector            // by column, the elements of the chunk's lists
+	texts   []shared // by column
+	element []vector // by column, the elements of the chunk's lists
+}
+
+// shared are the texts that a column gave. One that hardly ever gives the same again is no longer looked up.
+type shared struct {
+	known map[string]string
+	hits  int
+	off   bool
 }
 
 // Texts of up to sharedText bytes are shared, sharedTexts of a column.
@@ -80,7 +87,7 @@ func (v *segmentScan) event(cols []vector, i int) (*event.Event, error) {
 func (v *segmentScan) begin(cols []vector) {
 	r := &v.reader
 	if r.texts == nil {
-		r.texts = make([]map[string]string, len(v.columns))
+		r.texts = make([]shared, len(v.columns))
 		r.element = make([]vector, len(v.columns))
 	}
 	for k, c := range v.columns {
@@ -144,17 +151,23 @@ func (r *reader) readOne(c *column, k int, v *vector, i int) event.Value {
 
 // text returns b as a text, the same one as before where the column had it before.
 func (r *reader) text(k int, b []byte) string {
-	if len(b) > sharedText {
+	t := &r.texts[k]
+	if len(b) > sharedText || t.off {
 		return string(b)
 	}
-	if s, known := r.texts[k][string(b)]; known {
+	if s, known := t.known[string(b)]; known {
+		t.hits++
 		return s
 	}
-	if r.texts[k] == nil || len(r.texts[k]) >= sharedTexts {
-		r.texts[k] = map[string]string{}
+	if len(t.known) == sharedTexts && t.hits < sharedTexts {
+		*t = shared{off: true}
+		return string(b)
+	}
+	if t.known == nil || len(t.known) == sharedTexts {
+		*t = shared{known: map[string]string{}}
 	}
 	s := string(b)
-	r.texts[k][s] = s
+	t.known[s] = s
 	return s
 }
 

@@ -187,11 +187,21 @@ func newSegmentScan(q *query, g *segment, stream string) *segmentScan {
 // sql is the statement that reads the segment's rows for which also holds ("" for all), with the columns that event reads
 // and first, if it is not "", before them.
 func (v *segmentScan) sql(at store.Snapshot, first, also string) string {
-	l := v.seg.layout
-	names := []string{l.id()}
+	names, from := v.reads()
 	if first != "" {
-		names = []string{first, l.id()}
+		names = append([]string{first}, names...)
 	}
+	where := v.filter(at)
+	if also != "" {
+		where += " AND " + also
+	}
+	return fmt.Sprintf("SELECT %s FROM %s WHERE %s", strings.Join(names, ", "), from, where)
+}
+
+// reads are the columns that event reads, in SQL, and what they are read from.
+func (v *segmentScan) reads() (names []string, from string) {
+	l := v.seg.layout
+	names = []string{l.id()}
 	for _, i := range v.columns {
 		names = append(names, l.name(i))
 	}
@@ -201,16 +211,11 @@ func (v *segmentScan) sql(at store.Snapshot, first, also string) string {
 	if v.source {
 		names = append(names, "source", "object", "off", "delivered")
 	}
-	from := v.seg.table()
-	if v.states {
+	if from = v.seg.table(); v.states {
 		names = append(names, "st.paths", "st.vals")
 		from += " LEFT JOIN (SELECT alert, list(path) AS paths, list(val) AS vals FROM alert_state GROUP BY alert) st ON st.alert = " + l.id()
 	}
-	where := v.filter(at)
-	if also != "" {
-		where += " AND " + also
-	}
-	return fmt.Sprintf("SELECT %s FROM %s WHERE %s", strings.Join(names, ", "), from, where)
+	return names, from
 }
 
 // filter is what SQL asks of the segment's rows.

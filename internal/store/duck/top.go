@@ -15,7 +15,7 @@ import (
 // The first rows of an order are found by their keys alone, all segments together; then the documents are read, a block
 // at a time.
 const (
-	maxTop    = 10_000 // rows that are asked for; for more, exec sorts
+	maxTop    = 10_000 // rows that are asked for; more are sorted as all are
 	topBlock  = 500    // documents that are read at a time
 	leastPage = 1_000  // places that are looked up at a time where rows are still to be checked
 )
@@ -51,7 +51,7 @@ type top struct {
 // top starts a query for the first rows of an order; *store.Unsupported where SQL does not order as Go does.
 func (s *Store) top(ctx context.Context, p plan.Node, q *query, at store.Snapshot) (store.Rows, error) {
 	if q.limit < 0 || q.limit > maxTop {
-		return nil, &store.Unsupported{Node: p, Why: "an order without a small limit"}
+		return s.sorted(ctx, p, q, at)
 	}
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -117,17 +117,8 @@ func (r *top) look() error {
 		}
 		parts = append(parts, fmt.Sprintf("SELECT %s FROM %s WHERE %s", strings.Join(columns, ", "), v.seg.table(), v.filter(r.at)))
 	}
-	var order []string
-	for j, k := range r.query.sort {
-		direction := "ASC"
-		if k.Desc {
-			direction = "DESC"
-		}
-		order = append(order, fmt.Sprintf("k%d %s NULLS LAST", j, direction))
-	}
-	order = append(order, "o", "id", "s", "r") // the last two make pages of one order
 	sql := fmt.Sprintf("SELECT s::BIGINT, r FROM (%s) ORDER BY %s LIMIT %d OFFSET %d", strings.Join(parts, " UNION ALL "),
-		strings.Join(order, ", "), n, r.offset)
+		r.query.order("o", "id", "s", "r"), n, r.offset) // the last two make pages of one order
 	found := 0
 	err := r.conn.each(r.ctx, sql, func(cols []vector, rows int) error {
 		for i := range rows {
@@ -139,6 +130,19 @@ func (r *top) look() error {
 	r.offset += found
 	r.more = found == n && !r.exact
 	return err
+}
+
+// order is the query's order in SQL, over the columns k0, k1 … and then others.
+func (q *query) order(others ...string) string {
+	var order []string
+	for j, k := range q.sort {
+		direction := "ASC"
+		if k.Desc {
+			direction = "DESC"
+		}
+		order = append(order, fmt.Sprintf("k%d %s NULLS LAST", j, direction))
+	}
+	return strings.Join(append(order, others...), ", ")
 }
 
 // read fetches the documents of the next places, in order.
