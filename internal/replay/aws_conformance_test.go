@@ -70,12 +70,15 @@ func loadRealData(t *testing.T, db store.Store, now func() time.Time) map[string
 }
 
 // TestAWSRulesConformance runs every public query, first-sighting, threshold and EQL rule on AWS over all CloudTrail that was
-// collected, on both engines: they raise the same alerts. The log has a table of them.
+// collected, on both engines, and with them building blocks and rules over alerts: they raise the same alerts, and a second
+// replay finds nothing. The log has a table of them.
 func TestAWSRulesConformance(t *testing.T) {
 	programs, lacking := awsRules(t)
 	if len(programs) != 132 || len(lacking) != 0 {
 		t.Fatalf("%d rules run, %d do not: %v", len(programs), len(lacking), lacking)
 	}
+	above := rulesOnAlerts(t)
+	programs = append(programs, above...)
 	raised := map[string]map[string][]string{} // by engine and rule: the IDs of its alerts
 	onEachStore(t, func(t *testing.T, name string, db store.Store) {
 		now := clock()
@@ -106,6 +109,8 @@ func TestAWSRulesConformance(t *testing.T) {
 		for _, all := range ids {
 			slices.Sort(all)
 		}
+		nothingNew(t, name, db, now, above)
+		descent(t, name, stored(t, db))
 		raised[name] = ids
 	})
 	tally := corpus.NewTally(t, "aws rules on real data")
@@ -124,7 +129,12 @@ func TestAWSRulesConformance(t *testing.T) {
 		tally.Pass()
 	}
 	t.Logf("%d of %d rules raised %d alerts", fired, len(programs), alerts)
-	if len(raised["mem"]) != 132 || len(raised["duck"]) != 132 {
+	for name := range risk {
+		if len(raised["mem"][name]) == 0 {
+			t.Errorf("%s: no alert", name)
+		}
+	}
+	if len(raised["mem"]) != len(programs) || len(raised["duck"]) != len(programs) {
 		t.Errorf("%d and %d rules ran", len(raised["mem"]), len(raised["duck"]))
 	}
 	if fired < 45 {
