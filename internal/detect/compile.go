@@ -14,7 +14,6 @@ import (
 	"github.com/tocsin-sec/tocsin/internal/exception"
 	"github.com/tocsin-sec/tocsin/internal/expr"
 	"github.com/tocsin-sec/tocsin/internal/lang/filter"
-	"github.com/tocsin-sec/tocsin/internal/lang/kql"
 	"github.com/tocsin-sec/tocsin/internal/plan"
 	"github.com/tocsin-sec/tocsin/internal/rule"
 	"github.com/tocsin-sec/tocsin/internal/sighting"
@@ -191,7 +190,7 @@ func (p *Program) query(resolver plan.Resolver) error {
 	if r.Type == rule.TypeEQL {
 		return p.queryEQL(resolver)
 	}
-	lower, usesNow, err := readQuery(r, resolver, asking{"query", r.Query}, "filters", r.Filters)
+	lower, usesNow, err := readQuery(r, resolver, asking{"query", r.Query, r.Language}, "filters", r.Filters)
 	if err != nil {
 		return err
 	}
@@ -208,14 +207,14 @@ func (p *Program) query(resolver plan.Resolver) error {
 }
 
 // asking is a query as it stands at a key of a rule.
-type asking struct{ key, text string }
+type asking struct{ key, text, language string }
 
 // readQuery reads a query of a rule and the filters at another key, which must hold besides; usesNow says that they hold
 // date math. Errors have their places in the rule's file.
 func readQuery(r *rule.Rule, resolver plan.Resolver, ask asking, filtersKey string, list []event.Value) (lower func(now time.Time) (expr.Cond, error), usesNow bool, err error) {
 	located := func(err error) diag.List { return r.Locator().In(ask.key, diag.Of(err)) }
 	var found diag.List
-	n, err := kql.Parse(ask.text)
+	text, usesNow, err := readText(ask.language, ask.text, resolver)
 	if err != nil {
 		found = append(found, located(err)...)
 	}
@@ -227,7 +226,7 @@ func readQuery(r *rule.Rule, resolver plan.Resolver, ask asking, filtersKey stri
 		return nil, false, found
 	}
 	lower = func(now time.Time) (expr.Cond, error) {
-		query, err := kql.Lower(n, kql.Options{Resolver: resolver, Now: now})
+		query, err := text(now)
 		if err != nil {
 			return nil, located(err)
 		}
@@ -237,7 +236,7 @@ func readQuery(r *rule.Rule, resolver plan.Resolver, ask asking, filtersKey stri
 		}
 		return expr.All(query, rest), nil
 	}
-	return lower, kql.UsesNow(n) || filter.UsesNow(filters), nil
+	return lower, usesNow || filter.UsesNow(filters), nil
 }
 
 // hidden reports whether a field has no terms whatever documents hold: an object has no value of its own, and what

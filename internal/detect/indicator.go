@@ -1,6 +1,7 @@
 package detect
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"math"
@@ -60,7 +61,7 @@ func (p *Program) compare(c Compiler) error {
 	}
 	t := &threatMatch{streams: m.Index, path: m.IndicatorPath, bounds: usual}
 	var err error
-	if t.query, t.changes, err = readQuery(p.Rule, c.Resolver, asking{"threat_query", m.Query}, "threat_filters", m.Filters); err != nil {
+	if t.query, t.changes, err = readQuery(p.Rule, c.Resolver, asking{"threat_query", m.Query, cmp.Or(m.Language, p.Rule.Language)}, "threat_filters", m.Filters); err != nil {
 		return err
 	}
 	if t.asked, err = t.query(anyTime); err != nil {

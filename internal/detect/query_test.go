@@ -187,7 +187,8 @@ func TestCompileRefuses(t *testing.T) {
 	}
 	f("type='query'\nquery='user.name:'", "KQL0105")
 	f("type='query'\nquery='user.id: many'", "KQL0303")
-	f("type='query'\nlanguage='lucene'\nquery='a'", "bad.toml: RUN0101")
+	f("type='query'\nlanguage='lucene'\nquery='user.name:(a'", "bad.toml:9:20: LUC0105")
+	f("type='query'\nlanguage='lucene'\nquery='user.id:many'", "LUC0301")
 	f("type='esql'\nlanguage='esql'\nquery='from logs-*'", "bad.toml: RUN0101")
 	f("type='eql'\nlanguage='eql'\nquery='any where'", "EQL01")
 	f("type='eql'\nlanguage='eql'\nquery='any where user.id : \"x\"'", "EQL0302")

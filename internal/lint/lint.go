@@ -11,6 +11,8 @@
 package lint
 
 import (
+	"cmp"
+	"slices"
 	"strings"
 	"time"
 
@@ -20,6 +22,7 @@ import (
 	"github.com/tocsin-sec/tocsin/internal/lang/eql"
 	"github.com/tocsin-sec/tocsin/internal/lang/filter"
 	"github.com/tocsin-sec/tocsin/internal/lang/kql"
+	"github.com/tocsin-sec/tocsin/internal/lang/lucene"
 	"github.com/tocsin-sec/tocsin/internal/plan"
 	"github.com/tocsin-sec/tocsin/internal/rule"
 )
@@ -57,7 +60,7 @@ func Run(r *rule.Rule, fields plan.Resolver) diag.List {
 }
 
 // Query returns what is wrong with the queries and filters of r, in the order of its text: errors where one cannot be used,
-// warnings where it most likely does not mean what its author thinks. Of the languages KQL and EQL are looked at.
+// warnings where it most likely does not mean what its author thinks. Of the languages KQL, EQL and Lucene are looked at.
 func Query(r *rule.Rule, fields plan.Resolver) diag.List {
 	var out diag.List
 	places := r.Locator()
@@ -80,8 +83,14 @@ func Query(r *rule.Rule, fields plan.Resolver) diag.List {
 		}
 		out = append(out, filter.Check(n, fields)...)
 	}
-	if r.Language == rule.LanguageEQL {
+	switch r.Language {
+	case rule.LanguageEQL:
 		out = append(out, places.In("query", eventQuery(r, fields))...)
+	case rule.LanguageLucene:
+		out = append(out, places.In("query", luceneQuery(r.Query, fields))...)
+	}
+	if m := r.ThreatMatch; m != nil && cmp.Or(m.Language, r.Language) == rule.LanguageLucene {
+		out = append(out, places.In("threat_query", luceneQuery(m.Query, fields))...)
 	}
 	out.Sort()
 	return out
@@ -96,16 +105,28 @@ func eventQuery(r *rule.Rule, fields plan.Resolver) diag.List {
 	return weigh(eql.Check(q, eql.Options{Resolver: fields, Category: r.EventCategoryOverride, Lenient: true}), fields)
 }
 
+// luceneQuery is what package lucene says of a query.
+func luceneQuery(text string, fields plan.Resolver) diag.List {
+	n, err := lucene.Parse(text)
+	if err != nil {
+		return diag.Of(err)
+	}
+	return weigh(lucene.Check(n, fields), fields)
+}
+
 // weigh makes a note of the warning that a field is unknown where the field may well belong to a product that fields does
 // not cover: no name comes close, and none of its family is declared.
 func weigh(found diag.List, fields plan.Resolver) diag.List {
 	for i, d := range found {
-		if (d.Code == kql.CodeUnknownField || d.Code == eql.CodeUnknownField) && d.Hint == "" && !knowsFamily(d.Text[d.Span.Start:d.Span.End], fields) {
+		if slices.Contains(unknownField, d.Code) && d.Hint == "" && !knowsFamily(d.Text[d.Span.Start:d.Span.End], fields) {
 			found[i].Severity = diag.Note
 		}
 	}
 	return found
 }
+
+// unknownField are the codes of fields that nothing declares.
+var unknownField = []string{kql.CodeUnknownField, eql.CodeUnknownField, lucene.CodeUnknownField}
 
 // knowsFamily reports whether fields with the same first part are declared.
 func knowsFamily(field string, fields plan.Resolver) bool {
@@ -122,7 +143,7 @@ func queries(r *rule.Rule) []query {
 	if r.Language == rule.LanguageKuery {
 		out = append(out, query{"query", r.Query})
 	}
-	if m := r.ThreatMatch; m != nil && (m.Language == rule.LanguageKuery || m.Language == "" && r.Language == rule.LanguageKuery) {
+	if m := r.ThreatMatch; m != nil && cmp.Or(m.Language, r.Language) == rule.LanguageKuery {
 		out = append(out, query{"threat_query", m.Query})
 	}
 	return out

@@ -153,7 +153,7 @@ func TestCannotRun(t *testing.T) {
 	f("type='machine_learning'\nanomaly_threshold=50\nmachine_learning_job_id='a'", "rule type machine_learning cannot run yet")
 	f("type='saved_query'\nsaved_id='s'", `no saved query that was read has the ID "s", and the rule has none of its own`)
 	f("type='query'\nenabled=false", "the file switches the rule off (enabled = false)")
-	f("type='query'\nlanguage='lucene'\ndata_view_id='d'", `language lucene cannot run yet; no data view that was read has the ID or title "d"`)
+	f("type='query'\nlanguage='lucene'\ndata_view_id='d'", `no data view that was read has the ID or title "d"`)
 	f("type='query'\nsaved_id='s'", "")
 	f("type='query'\nfilters=[{meta={negate=true}}]", "")
 	f("type='query'\nfilters=[]\nexceptions_list=[]", "")

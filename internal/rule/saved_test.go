@@ -96,7 +96,7 @@ func TestReferences(t *testing.T) {
 	f("type='saved_query'\nsaved_id='q-1'", objects, nil, "event.action : saved", 1, "")
 	f("type='saved_query'\nsaved_id='q-1'\nquery='a: b'\nfilters=[{query={match_all={}}},{query={match_all={}}}]\nindex=['logs-z']", objects, []string{"logs-z"}, "event.action : saved", 1, "")
 	f("type='saved_query'\nsaved_id='q-1'\ndata_view_id='v-1'", objects, logs, "event.action : saved", 1, "")
-	f("type='saved_query'\nsaved_id='q-2'\nquery='a: b'\nfilters=[{query={match_all={}}}]", objects, nil, "event.action:saved", 0, "language lucene cannot run yet")
+	f("type='saved_query'\nsaved_id='q-2'\nquery='a: b'\nfilters=[{query={match_all={}}}]", objects, nil, "event.action:saved", 0, "")
 	f("type='saved_query'\nlanguage='lucene'\nsaved_id='q-1'", objects, nil, "event.action : saved", 1, "")
 	// Without it the rule's own query does; without that it cannot run.
 	f("type='saved_query'\nsaved_id='gone'\nquery='a: b'\nfilters=[{query={match_all={}}}]", objects, nil, "a: b", 1, "")
@@ -106,7 +106,7 @@ func TestReferences(t *testing.T) {
 	f("type='query'\nquery='a: b'\nsaved_id='q-1'", objects, nil, "a: b", 0, "")
 	f("type='query'\nquery='a: b'\nsaved_id='gone'", "", nil, "a: b", 0, "")
 	// What else cannot be done is said besides.
-	f("type='query'\nquery='a: b'\nlanguage='lucene'\ndata_view_id='gone'", objects, nil, "a: b", 0, "language lucene cannot run yet; "+noView+`gone"`)
+	f("type='query'\nquery='a: b'\nlanguage='lucene'\ndata_view_id='gone'", objects, nil, "a: b", 0, noView+`gone"`)
 	f("type='threshold'\nquery='a: b'\nthreshold={field=[],value=1}\ndata_view_id='gone'", objects, nil, "a: b", 0, noView+`gone"`)
 }
 

@@ -56,15 +56,6 @@ func (r *Rule) Lacks() []Lack {
 		return []Lack{{Key: "type", Code: CodeLacks, Why: fmt.Sprintf("rule type %s cannot run yet", r.Type)}}
 	}
 	var out []Lack
-	lacks := func(key, format string, args ...any) {
-		out = append(out, Lack{Key: key, Code: CodeLacks, Why: fmt.Sprintf(format, args...)})
-	}
-	if r.Language != LanguageKuery && r.Language != LanguageEQL {
-		lacks("language", "language %s cannot run yet", r.Language)
-	}
-	if m := r.ThreatMatch; m != nil && m.Language != "" && m.Language != LanguageKuery {
-		lacks("threat_language", "language %s cannot run yet", m.Language)
-	}
 	if r.lacksView() {
 		out = append(out, Lack{Key: "data_view_id", Code: CodeAbsent, Why: fmt.Sprintf("no data view that was read has the ID or title %q", short(r.DataViewID)),
 			Hint: "export it (saved objects, NDJSON) and put the file beside the rule"})

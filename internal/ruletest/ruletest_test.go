@@ -308,9 +308,9 @@ func TestBadFiles(t *testing.T) {
 		"r.test.toml:5:85: TEST0109: the event is written twice: it has a base, or both cloudtrail and ecs")
 	f("rule = 'absent.toml'\n[[case]]\nname = 'x'\n"+ok, "absent.toml: RULE0001: the file cannot be read: no such file or directory")
 	for rule, want := range map[string]string{
-		"type = 'query'\nlanguage = 'lucene'\nquery = 'a'\n": "r.test.toml: TEST0201: the rule cannot be tested: ",
-		"type = 'query'\nquery = 'a : )'\n":                  "r.toml:9:14: KQL",
-		"type = 'query'\nquery = 'source.ip : \"x\"'\n":      "r.toml:9:22: KQL0305",
+		"type = 'query'\nquery = 'a'\ndata_view_id = 'gone'\n": "r.test.toml: TEST0201: the rule cannot be tested: ",
+		"type = 'query'\nquery = 'a : )'\n":                    "r.toml:9:14: KQL",
+		"type = 'query'\nquery = 'source.ip : \"x\"'\n":        "r.toml:9:22: KQL0305",
 	} {
 		got := said(run(t, rule, "[[case]]\nname = 'x'\n"+ok))
 		if len(got) != 1 || !strings.HasPrefix(got[0], want) {

@@ -140,6 +140,8 @@ func TestString(t *testing.T) {
 	f(`a:\AND OR a:\(\)`, `a:\AND OR a:\(\)`)
 	f(`a:b*c?d\*`, `a:b*c?d\*`)
 	f("a:b**c", "a:b*c")
+	f("a:**", "_exists_:a")
+	f("**", "*:*")
 	f("a:[1 TO 2}", "a:[1 TO 2}")
 	f(`a:["b c" TO "*"]`, `a:[b\u0020c TO \*]`)
 	f("a:{5 TO *}", "a:>5")

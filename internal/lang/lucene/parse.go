@@ -239,21 +239,19 @@ func (p *parser) single(field *Literal) Node {
 	switch t.kind {
 	case word, quoted, bare:
 		return p.term(field, p.value(t))
-	case star:
+	case star, pattern:
+		n := &Pattern{Field: field, Parts: p.parts(t), At: at, query: p.text}
 		switch {
-		case field.any():
-			return &All{At: from(field, at)}
-		case field.Text == existence:
+		case field != nil && field.Text == existence && t.kind == star:
 			p.refuse(t.start, t.end, CodeMissing, existence+": needs the name of a field", "write "+existence+":user.name")
-			return nil
-		}
-		return &Exists{Field: *field, At: from(field, at)}
-	case pattern:
-		if field != nil && field.Text == existence {
+		case field != nil && field.Text == existence:
 			p.refuse(t.start, t.end, CodeUnexpected, "a wildcard in the name of a field", `write it behind a backslash: `+existence+`:user.\*`)
-			return nil
+		case n.exists() && field.any():
+			return &All{At: n.Span()}
+		case n.exists():
+			return &Exists{Field: *field, At: n.Span()}
 		}
-		return &Pattern{Field: field, Parts: p.parts(t), At: at, query: p.text}
+		return n
 	case regular:
 		return &Regexp{Field: field, Value: p.value(t)}
 	case bounds:
