@@ -29,6 +29,7 @@ type report struct {
 		Run     int           `json:"run"`
 		Skipped []skippedRule `json:"skipped"`
 		Capped  []cappedRule  `json:"capped"`
+		Untimed []untimedRule `json:"untimed"`
 	} `json:"rules"`
 	Alerts int `json:"alerts"`
 	Span   struct {
@@ -48,6 +49,12 @@ type cappedRule struct {
 	PendingWindows int      `json:"pending_windows"` // that they are of
 }
 
+// untimedRule is a rule that never matches what is in some of its streams: no event there has its time.
+type untimedRule struct {
+	RuleID  string   `json:"rule_id"`
+	Streams []string `json:"streams"`
+}
+
 func (s *scan) summary() report {
 	var r report
 	a := s.loaded.Account
@@ -60,6 +67,7 @@ func (s *scan) summary() report {
 	r.Files.Skipped = append([]skippedFile{}, s.loaded.skipped...)
 	r.Rules.Run = s.ran()
 	r.Rules.Skipped = append([]skippedRule{}, s.rules.skipped...)
+	r.Rules.Untimed = append([]untimedRule{}, s.untimed...)
 	r.Rules.Capped = []cappedRule{}
 	for _, rule := range s.result.Rules {
 		c := cappedRule{RuleID: rule.Program.Rule.RuleID, Windows: []string{}, LeftOut: rule.Over}

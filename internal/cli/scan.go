@@ -56,6 +56,8 @@ type scan struct {
 	data   store.Span // of the events that are stored
 	result replay.Report
 
+	untimed []untimedRule
+
 	afterLoad func() // called when all events are stored; may be nil
 }
 
@@ -126,6 +128,13 @@ func (s *scan) run(ctx context.Context) error {
 	programs := s.rules.compile(fieldsOf(profile, streams), s.progress)
 	if err := s.rules.weigh(ctx, s.db, programs, s.data.To, s.progress); err != nil {
 		return err
+	}
+	for _, p := range programs {
+		names, warning := p.Untimed(streams)
+		if len(names) > 0 {
+			s.untimed = append(s.untimed, untimedRule{RuleID: p.Rule.RuleID, Streams: names})
+			s.rules.tell(warning, s.progress)
+		}
 	}
 	clock, err := stamps(ctx, s.db, s.streams.Now)
 	if err != nil {
