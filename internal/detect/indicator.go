@@ -47,7 +47,8 @@ type column struct {
 	name             string // of the event's field, as the rule has it
 	event, indicator expr.Field
 	as               event.Type // as which their values are compared; of texts, one word in common is enough
-	none             bool       // one of them has no values, whatever documents hold
+	// noEvent and noIndicator say that a field has no values, whatever documents hold.
+	noEvent, noIndicator bool
 }
 
 // anotherTime has no unit of time in common with anyTime.
@@ -98,7 +99,7 @@ func newColumn(name, value string, resolver plan.Resolver) column {
 	c := column{name: name}
 	c.event, _ = resolver.Field(name)
 	c.indicator, _ = resolver.Field(value)
-	c.none = hidden(c.event, resolver) || hidden(c.indicator, resolver)
+	c.noEvent, c.noIndicator = hidden(c.event, resolver), hidden(c.indicator, resolver)
 	c.as = inCommon(c.event.Type, c.indicator.Type)
 	return c
 }
@@ -197,7 +198,7 @@ func (t *threatMatch) paths() []string {
 func (t *threatMatch) writeTo(w io.Writer) {
 	fmt.Fprintf(w, "indicators %q %q %q %q %s\n", t.streams, expr.String(t.asked), t.texts, t.path, t.files)
 	for _, c := range t.columns {
-		fmt.Fprintf(w, "%q %q %s %t\n", c.event.String(), c.indicator.String(), c.as, c.none)
+		fmt.Fprintf(w, "%q %q %s %t %t\n", c.event.String(), c.indicator.String(), c.as, c.noEvent, c.noIndicator)
 	}
 	fmt.Fprintf(w, "%v %q\n", t.groups, t.hidden.String())
 }
@@ -224,18 +225,21 @@ func (p *Program) IndicatorsHeld() int {
 	return len(p.found.ids)
 }
 
-// side returns how one of the fields is read.
-func (c *column) side(ofIndicator bool) expr.Field {
+// side returns how one of the fields is read; none that it has no values.
+func (c *column) side(ofIndicator bool) (f expr.Field, none bool) {
 	if ofIndicator {
-		return c.indicator
+		return c.indicator, c.noIndicator
 	}
-	return c.event
+	return c.event, c.noEvent
 }
 
 // values calls of with each value that is compared, as it is written and by a key: two with one key are equal. network is
 // set where the value is a network of addresses instead, which only an indicator holds.
 func (c *column) values(ofIndicator bool, e *event.Event, of func(v event.Value, key string, network netip.Prefix)) {
-	f := c.side(ofIndicator)
+	f, none := c.side(ofIndicator)
+	if none {
+		return
+	}
 	for _, v := range written(f, e) {
 		if c.as.IsText() {
 			for _, word := range expr.Tokens(c.as, v.Text()) {
@@ -261,8 +265,8 @@ func (c *column) values(ofIndicator bool, e *event.Event, of func(v event.Value,
 
 // has reports whether e has a value that the field can hold; an indicator's network counts as one.
 func (c *column) has(ofIndicator bool, e *event.Event) bool {
-	f := c.side(ofIndicator)
-	return slices.ContainsFunc(written(f, e), func(v event.Value) bool {
+	f, none := c.side(ofIndicator)
+	return !none && slices.ContainsFunc(written(f, e), func(v event.Value) bool {
 		_, fits := event.Coerce(f.Type, v)
 		_, network := networkOf(v)
 		return fits || network && f.Type == event.IPType && ofIndicator

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -38,7 +37,8 @@ type table struct {
 	stream   []uint32
 	ids      []string
 	times    []int64 // @timestamp in milliseconds, 0 where there is none
-	columns  []index
+	columns  []lookup
+	indexes  []*index
 	cond     expr.Cond // holds of every event that an indicator matches, and of others
 
 	mutex sync.Mutex
@@ -46,23 +46,6 @@ type table struct {
 	size  int                 // of known
 	docs  map[uint32]*event.Event
 }
-
-// index is the indicators of one column by their values.
-type index struct {
-	column
-	keys     map[string]uint32       // a value's number
-	networks map[netip.Prefix]uint32 // that of a network
-	bits     []int                   // how long the prefixes of networks are
-	texts    map[uint32][]string     // how networks are written
-	written  []string                // the keys of numbers, "" of networks
-	first    []uint32                // 1 + the number of a value of each indicator, 0: it has none
-	begin    []uint32                // where a number's indicators begin in posts, ascending
-	posts    []uint32
-	has      []uint64 // a bit for each indicator that has a value
-	pairs    []pair   // while the table is made
-}
-
-type pair struct{ value, indicator uint32 }
 
 // held is the condition that an event may match one of the indicators; nil where these are not known.
 func (t *table) held() expr.Cond {
@@ -93,8 +76,13 @@ func (m *threatMatch) read(ctx context.Context, q store.Querier, at store.Snapsh
 	t := &table{of: m, from: q, snapshot: at}
 	paths := []string{plan.Timestamp}
 	for _, c := range m.columns {
-		t.columns = append(t.columns, index{column: c, keys: map[string]uint32{}, networks: map[netip.Prefix]uint32{}})
-		paths = append(paths, c.indicator.Path)
+		i := slices.IndexFunc(t.indexes, func(x *index) bool { return x.of.indicator == c.indicator && x.of.as == c.as })
+		if i < 0 {
+			i = len(t.indexes)
+			t.indexes = append(t.indexes, newIndex(c))
+			paths = append(paths, c.indicator.Path)
+		}
+		t.columns = append(t.columns, lookup{c, t.indexes[i]})
 	}
 	slices.Sort(paths)
 	node := plan.Project{Paths: slices.Compact(paths), In: plan.Filter{Cond: expr.All(m.ever, m.complete()), In: plan.Scan{Streams: m.streams}}}
@@ -118,8 +106,8 @@ func (m *threatMatch) read(ctx context.Context, q store.Querier, at store.Snapsh
 		}
 		at, _ := plan.TimeField{Primary: plan.Timestamp}.Of(e)
 		t.ids, t.stream, t.times = append(t.ids, e.ID), append(t.stream, s), append(t.times, milliseconds(at))
-		for i := range t.columns {
-			values += t.columns[i].take(e, n)
+		for _, x := range t.indexes {
+			values += x.take(e, n)
 		}
 		if values > m.bounds.values {
 			return nil, tooMany(m, m.bounds.values, "values of indicators")
@@ -163,56 +151,6 @@ func (m *threatMatch) complete() expr.Cond {
 	return expr.Some(some...)
 }
 
-// take notes the values of indicator n, and returns how many it has.
-func (x *index) take(e *event.Event, n uint32) (values int) {
-	if int(n)/64 == len(x.has) {
-		x.has = append(x.has, 0)
-	}
-	if x.none {
-		return 0
-	}
-	if x.column.has(true, e) {
-		x.has[n/64] |= 1 << (n % 64)
-	}
-	x.values(true, e, func(v event.Value, key string, network netip.Prefix) {
-		values++
-		x.pairs = append(x.pairs, pair{x.number(v, key, network), n})
-	})
-	return values
-}
-
-// number is the number of a value, which gets one if it has none.
-func (x *index) number(v event.Value, key string, network netip.Prefix) uint32 {
-	next := uint32(len(x.keys) + len(x.networks))
-	if !network.IsValid() {
-		n, known := x.keys[key]
-		if !known {
-			n = next
-			key = strings.Clone(key)
-			x.keys[key] = n
-			x.written = append(x.written, key)
-		}
-		return n
-	}
-	n, known := x.networks[network]
-	if !known {
-		n = next
-		x.networks[network] = n
-		x.written = append(x.written, "")
-		if x.texts == nil {
-			x.texts = map[uint32][]string{}
-		}
-		if !slices.Contains(x.bits, network.Bits()) {
-			x.bits = append(x.bits, network.Bits())
-			slices.Sort(x.bits)
-		}
-	}
-	if !slices.Contains(x.texts[n], v.Str()) {
-		x.texts[n] = append(x.texts[n], v.Str())
-	}
-	return n
-}
-
 // order numbers the indicators anew: the newest first, and those of one time by stream and ID.
 func (t *table) order() {
 	by := make([]uint32, len(t.ids))
@@ -228,34 +166,8 @@ func (t *table) order() {
 		place[old], stream[i], ids[i], times[i] = uint32(i), t.stream[old], t.ids[old], t.times[old]
 	}
 	t.stream, t.ids, t.times = stream, ids, times
-	for i := range t.columns {
-		x := &t.columns[i]
-		has := make([]uint64, len(x.has))
-		for old, n := range place {
-			if x.has[old/64]&(1<<(old%64)) != 0 {
-				has[n/64] |= 1 << (n % 64)
-			}
-		}
-		x.has = has
-		for j := range x.pairs {
-			x.pairs[j].indicator = place[x.pairs[j].indicator]
-		}
-		slices.SortFunc(x.pairs, func(a, b pair) int {
-			return cmp.Or(cmp.Compare(a.value, b.value), cmp.Compare(a.indicator, b.indicator))
-		})
-		x.pairs = slices.Compact(x.pairs)
-		x.begin = make([]uint32, len(x.keys)+len(x.networks)+1)
-		x.posts = make([]uint32, len(x.pairs))
-		x.first = make([]uint32, len(by))
-		for j, p := range x.pairs {
-			x.first[p.indicator] = p.value + 1
-			x.posts[j] = p.indicator
-			x.begin[p.value+1]++
-		}
-		for j := 1; j < len(x.begin); j++ {
-			x.begin[j] += x.begin[j-1]
-		}
-		x.pairs = nil
+	for _, x := range t.indexes {
+		x.order(place)
 	}
 }
 
@@ -280,81 +192,4 @@ func (t *table) candidates() (expr.Cond, error) {
 		some = append(some, expr.All(all...))
 	}
 	return expr.Some(some...), nil
-}
-
-// member is the condition that an event has one of the values.
-func (x *index) member() (expr.Cond, error) {
-	f := x.event
-	switch {
-	case len(x.keys)+len(x.networks) == 0:
-		return expr.Const{}, nil
-	case x.as.IsText() && !f.Type.IsText(): // the words of a whole value are compared, which no index knows
-		return expr.Exists{Field: f}, nil
-	}
-	kind := x.as
-	switch {
-	case x.as.IsText(), x.as == event.Keyword:
-		kind = event.Keyword
-	default:
-		f.Type = x.as
-	}
-	b := expr.NewSet(kind)
-	for key := range x.keys {
-		if v, ok := event.Coerce(kind, valueOfKey(x.as, key)); ok {
-			b.Add(v)
-		}
-	}
-	for network := range x.networks {
-		least, greatest := ends(network)
-		b.AddRange(least, greatest)
-	}
-	set, err := b.Set()
-	return expr.Member{Field: f, Set: set}, err
-}
-
-// valueOfKey is the value that has the key among values of type t.
-func valueOfKey(t event.Type, key string) event.Value {
-	if t == event.IPType {
-		return event.IP(netip.AddrFrom16([16]byte([]byte(key))))
-	}
-	return event.String(key)
-}
-
-// ends are the first and the last address of a network.
-func ends(p netip.Prefix) (least, greatest event.Value) {
-	last := p.Addr().As16()
-	for bit := p.Bits(); bit < 128; bit++ {
-		last[bit/8] |= 0x80 >> (bit % 8)
-	}
-	return event.IP(p.Addr()), event.IP(netip.AddrFrom16(last))
-}
-
-// holding returns the indicators that have the value of a number.
-func (x *index) holding(number uint32) []uint32 { return x.posts[x.begin[number]:x.begin[number+1]] }
-
-// numbers are those of the values of e, with the value; networks are those that hold it.
-func (x *index) numbers(e *event.Event, of func(v event.Value, number uint32)) {
-	if x.none {
-		return
-	}
-	x.values(false, e, func(v event.Value, key string, _ netip.Prefix) {
-		if n, known := x.keys[key]; known {
-			of(v, n)
-		}
-		if len(x.bits) == 0 {
-			return
-		}
-		address := netip.AddrFrom16([16]byte([]byte(key)))
-		for _, bits := range x.bits {
-			if network, err := address.Prefix(bits); err == nil {
-				if n, known := x.networks[network]; known {
-					of(v, n)
-				}
-			}
-		}
-	})
-}
-
-func (x *index) hasValue(indicator uint32) bool {
-	return x.has[indicator/64]&(1<<(indicator%64)) != 0
 }

@@ -105,5 +105,5 @@ func (c *candidates) fetch(ctx context.Context, first, n int) error {
 	if len(c.held) != end-first {
 		return fmt.Errorf("fetch candidates: the store shows %d events where it showed %d before", len(c.held), end-first)
 	}
-	return nil
+	return c.p.Ahead(ctx, c.held)
 }
