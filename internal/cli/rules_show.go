@@ -14,7 +14,6 @@ import (
 	"github.com/tocsin-sec/tocsin/internal/diag"
 	"github.com/tocsin-sec/tocsin/internal/exception"
 	"github.com/tocsin-sec/tocsin/internal/expr"
-	"github.com/tocsin-sec/tocsin/internal/lang/kql"
 	"github.com/tocsin-sec/tocsin/internal/plan"
 	"github.com/tocsin-sec/tocsin/internal/rule"
 	"github.com/tocsin-sec/tocsin/internal/store"
@@ -99,15 +98,13 @@ type portrait struct {
 	state    string
 	problems diag.List
 	resolver fields
-	query    kql.Node // nil where the rule has none in KQL that can be used
+	query    *reading // nil where the rule has none that can be used
 }
 
 func newPortrait(r *rule.Rule, lists *exception.Lists) *portrait {
 	p := &portrait{rule: r, lists: lists, resolver: fieldsOf(profileOf(r), nil)}
 	p.state, p.problems = judgeRule(r, lists)
-	if n, err := kql.Parse(r.Query); err == nil && r.Language == rule.LanguageKuery && r.Type != rule.TypeMachineLearning {
-		p.query = n
-	}
+	p.query = read(r, p.resolver)
 	return p
 }
 
@@ -134,6 +131,7 @@ func (p *portrait) write(w io.Writer) {
 	titled(w, "reads", p.reads())
 	titled(w, "ATT&CK", places(r)...)
 	titled(w, "query", p.queryLines()...)
+	titled(w, "span", p.span()...)
 	if touched := p.touched(); p.query != nil {
 		fmt.Fprintln(w)
 		p.writeFields(w, touched)
@@ -308,27 +306,12 @@ func places(r *rule.Rule) []string {
 	return out
 }
 
-// queryLines are the query as it is understood, a clause a line.
+// queryLines are the query as it is understood, a clause or a stage a line.
 func (p *portrait) queryLines() []string {
 	if p.query == nil {
 		return strings.Split(strings.TrimSpace(p.rule.Query), "\n")
 	}
-	and, ok := p.query.(*kql.And)
-	if !ok {
-		return []string{kql.String(p.query)}
-	}
-	var out []string
-	for i, n := range and.Nodes {
-		line := kql.String(n)
-		if _, alternatives := n.(*kql.Or); alternatives && strings.Contains(line, " or ") && !strings.HasSuffix(line, ")") {
-			line = "(" + line + ")"
-		}
-		if i > 0 {
-			line = "and " + line
-		}
-		out = append(out, line)
-	}
-	return out
+	return p.query.lines
 }
 
 // touchedField is a field that a run reads.
@@ -365,20 +348,38 @@ func (p *portrait) touched() []touchedField {
 		add(f, "window")
 	}
 	if p.query != nil {
-		cond, err := kql.Lower(p.query, kql.Options{Resolver: p.resolver, Now: sampleTime})
-		if err == nil {
-			expr.Walk(cond, func(f expr.Field) { add(f, "query") }, func() { add(expr.Field{Path: "*"}, "every field") })
+		for _, part := range p.query.parts {
+			expr.Walk(part.cond, func(f expr.Field) { add(f, part.name) }, func() { add(expr.Field{Path: "*"}, part.name) })
+		}
+		for _, f := range p.query.keys {
+			add(f, "key")
 		}
 	}
-	for _, name := range p.rule.NewTermsFields {
-		f, _ := p.resolver.Field(name)
-		add(f, "terms")
-	}
-	if t := p.rule.Threshold; t != nil {
-		for _, name := range t.Fields {
+	named := func(how string, names ...string) {
+		for _, name := range names {
 			f, _ := p.resolver.Field(name)
-			add(f, "group")
+			add(f, how)
 		}
+	}
+	named("terms", p.rule.NewTermsFields...)
+	if t := p.rule.Threshold; t != nil {
+		named("group", t.Fields...)
+		for _, c := range t.Cardinality {
+			named("different values", c.Field)
+		}
+	}
+	if m := p.rule.ThreatMatch; m != nil {
+		for _, g := range m.Mapping {
+			for _, e := range g.Entries {
+				named("compare", e.Field)
+			}
+		}
+	}
+	if t := p.rule.Suppression; t != nil {
+		named("fold", t.GroupBy...)
+	}
+	if p.rule.TiebreakerField != "" {
+		named("order", p.rule.TiebreakerField)
 	}
 	return out
 }

@@ -49,6 +49,13 @@ func StringExpr(n Expr) string {
 	return p.String()
 }
 
+// StringTerm writes a step of a sequence or sample as String does.
+func StringTerm(t *Term) string {
+	var p printer
+	p.term(t)
+	return strings.TrimPrefix(p.String(), " ")
+}
+
 // strength is how strongly the place of an expression binds: what binds less is put in parentheses.
 type strength uint8
 

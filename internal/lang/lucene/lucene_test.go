@@ -157,6 +157,34 @@ func TestString(t *testing.T) {
 	f("a - b", `a OR \- OR b`)
 }
 
+// TestDocumentation holds the examples of docs/query.md.
+func TestDocumentation(t *testing.T) {
+	page, err := os.ReadFile("../../../docs/query.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, _ := strings.Cut(string(page), "| query | is read as |\n|---|---|\n")
+	table, _, _ = strings.Cut(table, "\n\n")
+	rows := 0
+	for row := range strings.Lines(table) {
+		cells := strings.Split(row, "`")
+		if len(cells) != 5 {
+			t.Fatalf("%q has no two cells", row)
+		}
+		rows++
+		n, err := lucene.Parse(cells[1])
+		if err != nil {
+			t.Fatalf("%s: %v", cells[1], err)
+		}
+		if got := lucene.String(n); got != cells[3] {
+			t.Errorf("%s is read as %s, want %s", cells[1], got, cells[3])
+		}
+	}
+	if rows < 10 {
+		t.Errorf("%d examples", rows)
+	}
+}
+
 // golden runs every query of a file of testdata: blocks of lines that begin with "> ", the query, and the answer to it.
 func golden(t *testing.T, name string, answer func(query string) string) {
 	t.Helper()
