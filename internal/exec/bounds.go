@@ -25,7 +25,7 @@ func boundsOf(p plan.Node) []bound {
 		switch n := n.(type) {
 		case plan.Filter:
 			conds = append(conds, n.Cond)
-		case plan.Sort, plan.Scan: // a filter above a sort may as well stand below it
+		case plan.Sort, plan.SemiJoin, plan.Scan: // a filter above these may as well stand below them
 		default:
 			conds = nil
 		}

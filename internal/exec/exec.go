@@ -45,7 +45,7 @@ func (e *LimitError) Error() string {
 // Query runs p over q at the snapshot. What q does not take (store.Unsupported) runs in Go over the largest part of p
 // that it does take; it must take a Scan. Rows, order and cancellation are as store.Querier has them.
 func Query(ctx context.Context, q store.Querier, p plan.Node, at store.Snapshot) (store.Rows, error) {
-	p = plan.Prune(p)
+	p = plan.Prune(plan.SemiJoins(p))
 	whole, err := q.Query(ctx, p, at)
 	var no *store.Unsupported
 	if err == nil || !errors.As(err, &no) {
@@ -127,6 +127,8 @@ func (b *builder) above(n plan.Node) (cursor, error) {
 	switch n := n.(type) {
 	case plan.Filter:
 		return &filter{in: in, cond: n.Cond}, nil
+	case plan.SemiJoin:
+		return &filter{in: in, cond: n.Cond()}, nil
 	case plan.Eval:
 		return &eval{in: in, cols: n.Cols}, nil
 	case plan.Aggregate:

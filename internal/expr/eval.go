@@ -77,7 +77,7 @@ func (s scope) eval(c Cond) Truth {
 			return false
 		}))
 	case Member:
-		return truth(anyValue(c.Field, e, c.holds))
+		return truth(anyValue(c.Field, e, c.Holds))
 	case Range:
 		return truth(anyValue(c.Field, e, c.holds))
 	case Like:
@@ -181,7 +181,8 @@ func exists(f Field, e *event.Event) bool {
 	return false
 }
 
-func (c Member) holds(v event.Value) bool {
+// Holds reports whether v, a value as c.Field reads it, is in the set.
+func (c Member) Holds(v event.Value) bool {
 	if !c.Field.Type.IsText() || c.Set.Type().IsText() {
 		return c.Set.Has(v)
 	}

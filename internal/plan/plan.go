@@ -14,7 +14,7 @@ import (
 	"github.com/tocsin-sec/tocsin/internal/expr"
 )
 
-// Node is a plan. The nodes are Scan, Filter, Eval, Aggregate, Sort, Limit, Project, Sequence and Sample.
+// Node is a plan. The nodes are Scan, Filter, SemiJoin, Eval, Aggregate, Sort, Limit, Project, Sequence and Sample.
 type Node interface{ node() }
 
 // Scan reads every event of the streams that Streams name.
@@ -89,7 +89,7 @@ type SortKey struct {
 }
 
 // Sort orders the rows (event.Compare). Ties are broken by stream and ID, ascending; further ones are undefined. Filter,
-// Eval, Limit and Project keep the order of their input.
+// SemiJoin, Eval, Limit and Project keep the order of their input.
 type Sort struct {
 	In   Node
 	Keys []SortKey
@@ -109,6 +109,7 @@ type Project struct {
 
 func (Scan) node()      {}
 func (Filter) node()    {}
+func (SemiJoin) node()  {}
 func (Eval) node()      {}
 func (Aggregate) node() {}
 func (Sort) node()      {}
@@ -121,6 +122,8 @@ func (Sample) node()    {}
 func Input(n Node) Node {
 	switch n := n.(type) {
 	case Filter:
+		return n.In
+	case SemiJoin:
 		return n.In
 	case Eval:
 		return n.In
@@ -144,6 +147,9 @@ func Input(n Node) Node {
 func Over(n, in Node) Node {
 	switch n := n.(type) {
 	case Filter:
+		n.In = in
+		return n
+	case SemiJoin:
 		n.In = in
 		return n
 	case Eval:

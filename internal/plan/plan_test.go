@@ -58,6 +58,8 @@ func TestPrune(t *testing.T) {
 	f(project(scan(), "b", "a", "b"), "a", "b")
 	f(project(scan()))
 	f(project(filter(filter(scan(), exists("c")), exists("a")), "b"), "a", "b", "c")
+	f(project(plan.SemiJoin{In: scan(), Field: field("c")}, "b"), "b", "c")
+	f(plan.SemiJoin{In: scan(), Field: field("c")}, "*")
 	f(project(plan.Sort{In: plan.Eval{In: scan(), Cols: []plan.Column{{Name: "x", Value: one("a")}}}, Keys: []plan.SortKey{{Value: one("x")}}}, "b"),
 		"a", "b", "x")
 	f(plan.Limit{In: project(plan.Limit{In: scan(), N: 1}, "a"), N: 1}, "a")

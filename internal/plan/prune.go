@@ -35,6 +35,8 @@ func prune(n Node, need map[string]bool, whole bool) Node {
 	switch n := n.(type) {
 	case Filter:
 		expr.Walk(n.Cond, field, func() { whole = true })
+	case SemiJoin:
+		field(n.Field)
 	case Eval:
 		for _, c := range n.Cols {
 			expr.WalkValue(c.Value, field)

@@ -28,7 +28,7 @@ func (s *Store) aggregate(ctx context.Context, node plan.Aggregate, at store.Sna
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	c, cat, done, err := s.begin(ctx)
+	c, cat, done, err := s.beginFor(ctx, q)
 	if err != nil {
 		return nil, fmt.Errorf("query: %w", err)
 	}
@@ -67,7 +67,7 @@ func startAggregate(ctx context.Context, c *conn, cat *catalog, node plan.Aggreg
 
 // add adds the rows of a segment; it returns why SQL cannot count them, or nothing.
 func (a *aggregation) add(g *segment, q *query, at store.Snapshot) string {
-	cl := g.where(q.cond)
+	cl := g.whereWith(q.cond, q.lookups)
 	switch {
 	case cl.sql == sqlFalse:
 		return ""

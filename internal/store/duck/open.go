@@ -125,6 +125,9 @@ func (s *Store) open(ctx context.Context, opt Options) error {
 	if s.writer, err = s.db.take(); err != nil {
 		return err
 	}
+	if err := registerInSet(s.writer); err != nil {
+		return err
+	}
 	literal, ok := quote(s.path)
 	if !ok {
 		return errors.New("its name cannot be written in SQL")

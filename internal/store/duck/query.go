@@ -17,6 +17,7 @@ type query struct {
 	limit   int // -1: none
 	project []string
 	cut     bool // whether project counts
+	lookups *lookups
 }
 
 // Query runs p over the events that at shows.
@@ -38,7 +39,7 @@ func (s *Store) Query(ctx context.Context, p plan.Node, at store.Snapshot) (stor
 func shape(p plan.Node) (*query, error) {
 	switch p := p.(type) {
 	case plan.Scan:
-		return &query{scan: p, limit: -1}, nil
+		return &query{scan: p, limit: -1, lookups: &lookups{}}, nil
 	case plan.Filter:
 		q, err := shape(p.In)
 		if err != nil {
@@ -49,6 +50,8 @@ func shape(p plan.Node) (*query, error) {
 		}
 		q.cond = expr.All(q.cond, p.Cond)
 		return q, nil
+	case plan.SemiJoin:
+		return shape(plan.Filter{In: p.In, Cond: p.Cond()})
 	case plan.Sort:
 		q, err := shape(p.In)
 		if err != nil {

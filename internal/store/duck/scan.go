@@ -32,7 +32,7 @@ func (s *Store) scan(ctx context.Context, q *query, at store.Snapshot) (store.Ro
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	c, cat, done, err := s.begin(ctx)
+	c, cat, done, err := s.beginFor(ctx, q)
 	if err != nil {
 		return nil, fmt.Errorf("query: %w", err)
 	}
@@ -49,6 +49,18 @@ func (s *Store) scan(ctx context.Context, q *query, at store.Snapshot) (store.Ro
 		}
 	}
 	return r, nil
+}
+
+// beginFor is begin for a query, whose lookups end with the transaction.
+func (s *Store) beginFor(ctx context.Context, q *query) (*conn, *catalog, func(), error) {
+	c, cat, done, err := s.begin(ctx)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	return c, cat, func() {
+		done()
+		q.lookups.release()
+	}, nil
 }
 
 // begin returns a connection in a transaction that sees the store as of the catalog, or later. Rows of later commits are
@@ -129,7 +141,7 @@ type segmentScan struct {
 
 func newSegmentScan(q *query, g *segment, stream string) *segmentScan {
 	v := &segmentScan{seg: g, stream: stream, check: q.cond, states: len(g.states) > 0}
-	c := g.where(q.cond)
+	c := g.whereWith(q.cond, q.lookups)
 	v.where = c.sql
 	if c.exact {
 		v.check = nil

@@ -40,16 +40,20 @@ const (
 
 // whereWriter turns conditions into SQL for one segment.
 type whereWriter struct {
-	seg    *segment
-	leaves int
+	seg     *segment
+	lookups *lookups
+	leaves  int
 }
 
-// where returns the clause of c in the segment.
-func (s *segment) where(c expr.Cond) clause {
+// where returns the clause of c in the segment, to be looked at and not to be run.
+func (s *segment) where(c expr.Cond) clause { return s.whereWith(c, nil) }
+
+// whereWith returns the clause of c in the segment, for a query that has these lookups.
+func (s *segment) whereWith(c expr.Cond, l *lookups) clause {
 	if c == nil {
 		return allRows
 	}
-	w := whereWriter{seg: s}
+	w := whereWriter{seg: s, lookups: l}
 	return w.cond(c, false, 0)
 }
 
@@ -77,6 +81,8 @@ func (w *whereWriter) cond(c expr.Cond, not bool, depth int) clause {
 	switch c := c.(type) {
 	case expr.In:
 		return w.any(c.Field, not, oneOf(c), inRest(c))
+	case expr.Member:
+		return w.member(c, not)
 	case expr.Range:
 		if cl, decided := w.outside(c); decided {
 			return opposite(cl, not)
@@ -190,6 +196,45 @@ func (w *whereWriter) any(f expr.Field, not bool, t *test, rest restClause) clau
 	return clause{sql, t.exact && !wild}
 }
 
+// member is the clause of a value in a set. It is exact: the set decides, on all that the segment has of the field.
+func (w *whereWriter) member(c expr.Member, not bool) clause {
+	if c.Set.Len() == 0 {
+		return opposite(noRow, not)
+	}
+	i, held := w.seg.layout.byPath[c.Field.Path]
+	if w.seg.stated(c.Field.Path) || held && c.Field.Root {
+		return anyRow
+	}
+	var parts []string
+	if held {
+		col, name := w.seg.layout.columns[i], w.seg.layout.value(i)
+		fits, _, ok := readable(c.Field.Type)
+		if c.Field.Type.IsText() {
+			fits, ok = column.isText, true
+		}
+		if !ok || !fits(col) {
+			return anyRow
+		}
+		if col.List {
+			parts = append(parts, "(len(list_filter("+name+", lambda x: "+w.lookups.call(c, false, "x")+")) > 0)")
+		} else {
+			parts = append(parts, w.lookups.call(c, false, name))
+		}
+	}
+	if !held || w.seg.wild.has(i) {
+		there := inRestOf(c.Field, false, restClause{})
+		if there == anyRow {
+			there.sql = "rest IS NOT NULL"
+		}
+		parts = append(parts, "("+there.sql+" AND "+w.lookups.call(c, true, fixed(colRest))+")")
+	}
+	sql := "(" + strings.Join(parts, " OR ") + ")"
+	if not {
+		sql = "(" + sql + " IS NOT TRUE)"
+	}
+	return clause{sql, true}
+}
+
 // inRestOf is the clause of a field whose values stand in rest: its last key does, and one of the needles. What JSON cannot
 // say stands there in a form of its own, in which no needle is found.
 func inRestOf(f expr.Field, not bool, r restClause) clause {
@@ -197,7 +242,10 @@ func inRestOf(f expr.Field, not bool, r restClause) clause {
 	if not || !ok {
 		return anyRow
 	}
-	literal, _ := quote(key + `":`)
+	if !f.Root { // the keys of trees that begin with it are a flattened field's, too
+		key += `":`
+	}
+	literal, _ := quote(key)
 	sql := "contains(rest, " + literal + ")"
 	if r.never {
 		return noRow

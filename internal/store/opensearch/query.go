@@ -14,8 +14,8 @@ import (
 	"github.com/tocsin-sec/tocsin/internal/store"
 )
 
-// Query runs p, which is a Scan with Filters, a Sort and a Limit above it, in this order, or a Scan with Filters and an
-// Aggregate. It returns *store.Unsupported for other plans, for a Filter of which nothing can be asked, for a Sort whose
+// Query runs p, which is a Scan with Filters and SemiJoins, a Sort and a Limit above it, in this order, or a Scan with
+// Filters and an Aggregate. Whether a value is in the set of a SemiJoin is decided here, on what the Filters find. It returns *store.Unsupported for other plans, for a Filter of which nothing can be asked, for a Sort whose
 // first key is no field that the cluster sorts by, and for groups and aggregates that it does not count exactly.
 func (s *Store) Query(ctx context.Context, p plan.Node, at store.Snapshot) (store.Rows, error) {
 	c, err := shapeOf(p)
@@ -64,6 +64,7 @@ func (s *Store) Query(ctx context.Context, p plan.Node, at store.Snapshot) (stor
 type shape struct {
 	scan      plan.Scan
 	filters   []plan.Filter
+	joins     []plan.SemiJoin
 	sort      *plan.Sort
 	limit     *plan.Limit
 	aggregate *plan.Aggregate
@@ -81,13 +82,15 @@ func shapeOf(p plan.Node) (shape, error) {
 			return c, nil
 		case plan.Filter:
 			c.filters = append(c.filters, x)
+		case plan.SemiJoin:
+			c.joins = append(c.joins, x)
 		case plan.Sort:
 			if c.sort != nil || c.aggregate != nil {
 				return refuse("a sort below another or an aggregate")
 			}
 			c.sort = &x
 		case plan.Limit:
-			if c.limit != nil || c.sort != nil || len(c.filters) > 0 || c.aggregate != nil {
+			if c.limit != nil || c.sort != nil || len(c.filters)+len(c.joins) > 0 || c.aggregate != nil {
 				return refuse("a limit below other nodes")
 			}
 			c.limit = &x
@@ -108,6 +111,9 @@ func (c shape) ask(v *view) (q event.Value, recheck expr.Cond, err error) {
 	for _, f := range c.filters {
 		conds = append(conds, f.Cond)
 	}
+	if len(c.joins) > 0 && len(c.filters) == 0 {
+		return q, nil, &store.Unsupported{Node: c.joins[0], Why: "a set alone cannot be asked"}
+	}
 	cond := expr.All(conds...)
 	low, err := v.lower(cond)
 	if err == nil && !low.exact && isAll(low.query) {
@@ -118,6 +124,9 @@ func (c shape) ask(v *view) (q event.Value, recheck expr.Cond, err error) {
 		return q, nil, &store.Unsupported{Node: c.filters[0], Why: err.Error()}
 	case !low.exact:
 		recheck = cond
+	}
+	for _, j := range c.joins {
+		recheck = expr.All(recheck, j.Cond())
 	}
 	return low.query, recheck, nil
 }

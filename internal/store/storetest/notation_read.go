@@ -16,6 +16,7 @@ import (
 //
 //	scan logs-* -logs-b
 //	filter (and (in user.name:keyword "a" "b") (not (exists source.ip:ip)))
+//	semijoin anti (member user.name:keyword "a" "b")
 //	eval low (to_lower user.name:keyword) n 3
 //	aggregate (each who user.name:keyword) (by day (day @timestamp:date)) (count n) (min first @timestamp:date)
 //	sort n:long (desc who:keyword)
@@ -73,6 +74,8 @@ func parseNode(line string, in plan.Node) (n plan.Node, err error) {
 	switch head {
 	case "filter":
 		n = plan.Filter{In: in, Cond: r.cond()}
+	case "semijoin":
+		n = r.semiJoin(in)
 	case "eval":
 		e := plan.Eval{In: in}
 		for r.more() {

@@ -30,6 +30,12 @@ func formatNode(n plan.Node) string {
 		}
 	case plan.Filter:
 		b.WriteString("filter " + formatCond(n.Cond))
+	case plan.SemiJoin:
+		b.WriteString("semijoin ")
+		if n.Anti {
+			b.WriteString("anti ")
+		}
+		b.WriteString(formatMember(expr.Member{Field: n.Field, Set: n.Set}))
 	case plan.Eval:
 		b.WriteString("eval")
 		for _, c := range n.Cols {

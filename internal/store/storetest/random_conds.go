@@ -132,7 +132,10 @@ func (g *planner) shift(v event.Value) event.Value {
 	case event.KindFloat:
 		return event.Float(v.Float() * 1.5)
 	case event.KindTime:
-		return event.Millis(v.Int() + int64(g.r.IntN(3)-1))
+		moved := event.Millis(v.Int() + int64(g.r.IntN(3)-1))
+		if _, ok := event.ParseTime(moved.Text()); ok { // years of five digits cannot be written
+			return moved
+		}
 	case event.KindString:
 		if chance(g.r, 50) {
 			return event.String(strings.ToUpper(v.Str()))

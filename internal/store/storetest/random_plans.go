@@ -71,8 +71,10 @@ func (g *planner) node(p plan.Node) plan.Node {
 		return g.sampleOf(p)
 	}
 	switch k := g.r.IntN(100); {
-	case k < 50:
+	case k < 44:
 		return plan.Filter{In: p, Cond: g.cond(3)}
+	case k < 50:
+		return g.semiJoin(p)
 	case k < 60:
 		return g.eval(p)
 	case k < 68:

@@ -136,6 +136,8 @@ func simplerPlans(p plan.Node) (out []plan.Node) {
 		for _, c := range simplerConds(n.Cond) {
 			out = append(out, plan.Filter{In: n.In, Cond: c})
 		}
+	case plan.SemiJoin:
+		out = append(out, plan.Filter{In: n.In, Cond: n.Cond()})
 	case plan.Eval:
 		for i := range n.Cols {
 			out = append(out, plan.Eval{In: n.In, Cols: without(n.Cols, i)})

@@ -66,6 +66,8 @@ func condsOf(n plan.Node) (out []expr.Cond) {
 	switch n := n.(type) {
 	case plan.Filter:
 		return []expr.Cond{n.Cond}
+	case plan.SemiJoin:
+		return []expr.Cond{n.Cond()}
 	case plan.Sequence:
 		for _, s := range n.Stages {
 			out = append(out, s.Cond)
@@ -135,7 +137,7 @@ func nameOf(c expr.Cond) string {
 
 // everyNode and everyLeaf are the names that have to occur.
 var (
-	everyNode = []string{"scan", "filter", "eval", "aggregate", "sort", "limit", "project", "sequence", "sample"}
+	everyNode = []string{"scan", "filter", "semijoin", "eval", "aggregate", "sort", "limit", "project", "sequence", "sample"}
 	everyLeaf = []string{"in", "member", "range", "like", "like-fold", "words", "phrase", "exists", "nested", "anywhere", "null",
 		"holds", "for-each", "regexp", "fits", "fits-fold", "matching", "=", "!=", "<", "<=", ">", ">="}
 )
