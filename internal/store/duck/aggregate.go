@@ -28,7 +28,7 @@ func (s *Store) aggregate(ctx context.Context, node plan.Aggregate, at store.Sna
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	c, cat, done, err := s.beginFor(ctx, q)
+	c, cat, done, err := s.begin(ctx, q)
 	if err != nil {
 		return nil, fmt.Errorf("query: %w", err)
 	}

@@ -159,8 +159,9 @@ func TestSetsEndWithTheirQuery(t *testing.T) {
 		return rows
 	}
 	sorted := plan.Limit{N: 5, In: plan.Sort{In: join, Keys: []plan.SortKey{{Value: expr.One{Field: join.Field}}}}}
+	inOrder := plan.Prune(plan.Project{Paths: []string{"user.name"}, In: plan.Sort{In: join, Keys: []plan.SortKey{{Value: plan.Order{}.Value()}}}})
 	groups := plan.Aggregate{In: join, By: []plan.Group{{Name: "g", Each: join.Field}}}
-	for name, p := range map[string]plan.Node{"rows": join, "top": sorted, "groups": groups} {
+	for name, p := range map[string]plan.Node{"rows": join, "top": sorted, "in order": inOrder, "groups": groups} {
 		f(name+" to the end", func(ctx context.Context, cancel func()) {
 			rows := start(ctx, p)
 			for rows.Next() {

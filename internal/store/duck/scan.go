@@ -32,7 +32,7 @@ func (s *Store) scan(ctx context.Context, q *query, at store.Snapshot) (store.Ro
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	c, cat, done, err := s.beginFor(ctx, q)
+	c, cat, done, err := s.begin(ctx, q)
 	if err != nil {
 		return nil, fmt.Errorf("query: %w", err)
 	}
@@ -51,21 +51,9 @@ func (s *Store) scan(ctx context.Context, q *query, at store.Snapshot) (store.Ro
 	return r, nil
 }
 
-// beginFor is begin for a query, whose lookups end with the transaction.
-func (s *Store) beginFor(ctx context.Context, q *query) (*conn, *catalog, func(), error) {
-	c, cat, done, err := s.begin(ctx)
-	if err != nil {
-		return nil, nil, nil, err
-	}
-	return c, cat, func() {
-		done()
-		q.lookups.release()
-	}, nil
-}
-
-// begin returns a connection in a transaction that sees the store as of the catalog, or later. Rows of later commits are
-// kept out by their seq.
-func (s *Store) begin(ctx context.Context) (*conn, *catalog, func(), error) {
+// begin returns a connection for q in a transaction that sees the store as of the catalog, or later, and what ends it, with
+// the lookups of q. Rows of later commits are kept out by their seq.
+func (s *Store) begin(ctx context.Context, q *query) (*conn, *catalog, func(), error) {
 	c, done, err := s.connection()
 	if err != nil {
 		return nil, nil, nil, err
@@ -73,6 +61,7 @@ func (s *Store) begin(ctx context.Context) (*conn, *catalog, func(), error) {
 	end := func() {
 		// The transaction has read alone; should ROLLBACK fail, the next BEGIN on this connection says so.
 		_ = c.exec(context.Background(), "ROLLBACK")
+		q.lookups.release()
 		done()
 	}
 	s.layout.RLock()

@@ -55,7 +55,7 @@ func (s *Store) sorted(ctx context.Context, p plan.Node, q *query, at store.Snap
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	c, cat, done, err := s.begin(ctx)
+	c, cat, done, err := s.begin(ctx, q)
 	if err != nil {
 		return nil, fmt.Errorf("query: %w", err)
 	}

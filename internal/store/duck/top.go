@@ -56,7 +56,7 @@ func (s *Store) top(ctx context.Context, p plan.Node, q *query, at store.Snapsho
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	c, cat, done, err := s.beginFor(ctx, q)
+	c, cat, done, err := s.begin(ctx, q)
 	if err != nil {
 		return nil, fmt.Errorf("query: %w", err)
 	}
