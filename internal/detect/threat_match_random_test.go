@@ -11,6 +11,8 @@ import (
 
 	gocmp "github.com/google/go-cmp/cmp"
 
+	"github.com/tocsin-sec/tocsin/internal/alert"
+	"github.com/tocsin-sec/tocsin/internal/detect"
 	"github.com/tocsin-sec/tocsin/internal/event"
 )
 
@@ -27,6 +29,7 @@ func (j joined) document() *event.Event {
 	e.Set("event.action", event.String("login"))
 	for field, values := range j.values {
 		e.Set(field, event.Strings(values...))
+		e.Set("labels", event.Object(event.Member{Key: "id", Value: event.String(j.id)}))
 	}
 	return e
 }
@@ -60,6 +63,14 @@ var joinedFields = []struct {
 			return slices.Contains(strings.Fields(strings.ToLower(w)), word)
 		})
 	}},
+}
+
+// whole are alerts as documents.
+func whole(alerts []*event.Event) (out []string) {
+	for _, a := range alerts {
+		out = append(out, string(a.AppendJSON(nil, alert.Dotted)))
+	}
+	return out
 }
 
 // present are the values that a field can hold: of addresses and numbers no others, but an indicator may be a network.
@@ -196,7 +207,21 @@ func TestIndicatorsAreAJoin(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		got := matchesOf(b.at(p, "9 10:00").Alerts)
+		w, err := p.Window(at(t, "9 10:00"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		env := b.env(p)
+		env.Direct = true // reads events narrowly first: the alerts are the same
+		direct, err := detect.Run(ctx, p, w, env)
+		if err != nil {
+			t.Fatal(err)
+		}
+		result := b.run(p, w)
+		if diff := gocmp.Diff(whole(result.Alerts), whole(direct.Alerts)); diff != "" {
+			t.Errorf("seed %d: alerts (-) and those of a run that reads the store (+): %s", i, diff)
+		}
+		got := matchesOf(result.Alerts)
 		if diff := gocmp.Diff(append([]string{}, want...), got); diff != "" {
 			t.Errorf("seed %d: %s %s\nevents %v\nindicators %v\n%s", i, strings.Join(written, " | "), more, events, indicators, diff)
 		}
