@@ -35,9 +35,10 @@ type leftOut struct {
 	Alerts int            `json:"left_out"` // at most: what a neighbour found since is taken off where it is seen
 	Since  time.Time      `json:"since"`    // the time of the first event of these
 
-	version int64 // of the record; 0: there is none
-	done    bool  // nothing is left
-	ran     bool  // in this replay
+	version int64     // of the record; 0: there is none
+	done    bool      // nothing is left
+	ran     bool      // in this replay
+	now     time.Time // Since, to another program than the one that left it out
 }
 
 func newLeftOut(slot time.Time, w window.Window, clamp schedule.Clamp, result detect.Result) *leftOut {

@@ -244,6 +244,25 @@ func TestReleaseByAnotherRule(t *testing.T) {
 	nothingPending(t, db)
 }
 
+// Where it is to be taken as it is now, another program releases what it finds in the windows, however far these were come to,
+// and nothing stays pending.
+func TestReleaseAsNow(t *testing.T) {
+	db, now := mem.New(nil), clock()
+	load(t, db, now, crowd(t)...)
+	old := strings.Replace(atMostTwo, "login'", "login and not user.name: (ann or bob)'", 1)
+	run(t, db, now, replay.Options{}, program(t, "capped", old)) // looks no further than to where it left alerts out
+	list := released(t, db)
+	list[0].Program, list[0].AsNow = program(t, "capped", strings.Replace(atMostTwo, "login'", "login and not user.name: eve'", 1)), true
+	report, err := replay.Release(ctx, db, list, replay.Options{Clock: now})
+	if err != nil || report.Rules[0].Err != nil {
+		t.Fatal(err, report.Rules[0].Err)
+	}
+	nothingPending(t, db)
+	if diff := cmp.Diff([]string{"09T10:05 ann", "09T10:05 bob"}, said(report.Alerts)); diff != "" {
+		t.Errorf("released (-want +got):\n%s", diff)
+	}
+}
+
 // A window of any size is released with bounded commits, and is read no more often than that takes.
 func TestReleaseOfLargeWindow(t *testing.T) {
 	f := func(kind string, n int) {

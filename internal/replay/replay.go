@@ -117,6 +117,7 @@ func Run(ctx context.Context, db store.Store, programs []*detect.Program, opt Op
 type job struct {
 	program *detect.Program
 	pending string
+	asNow   bool // see Released
 
 	rounds int // in which it ran
 	// spent is how many alerts the slots, in milliseconds, made in these, of a program that reads alerts; over how many they

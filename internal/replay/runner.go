@@ -98,12 +98,12 @@ func (r *runner) all(ctx context.Context) error {
 	if err := r.open(ctx, streams, data); err != nil {
 		return err
 	}
-	switch r.job.pending {
-	case "":
-	case r.p.ID():
-		return r.release(ctx, true)
-	default:
+	switch {
+	case r.job.pending == "":
+	case r.another() && !r.asNow:
 		return ErrChanged
+	default:
+		return r.release(ctx, true)
 	}
 	if err := r.windows(ctx, data); err != nil || r.rounds > 1 {
 		return err
