@@ -263,6 +263,22 @@ func TestReleaseAsNow(t *testing.T) {
 	}
 }
 
+// What a release folds into an alert it folds once, however often that takes running the window.
+func TestReleaseOfFolds(t *testing.T) {
+	db, now := mem.New(nil), clock()
+	var events []*event.Event
+	for i := range 2500 {
+		events = append(events, happened(strconv.Itoa(i), at(t, "9 10:01").Add(time.Duration(i)*time.Millisecond), "ann", "login"))
+	}
+	load(t, db, now, events...)
+	run(t, db, now, replay.Options{}, program(t, "folds", "type='eql'\nlanguage='eql'\nquery='any where event.action == \"login\"'\nmax_signals=5\n"+
+		"[rule.alert_suppression]\ngroup_by=['user.name']\nduration={value=5,unit='h'}"))
+	if report := release(t, db, now); report.Rules[0].Folded != 2495 {
+		t.Errorf("%d folded", report.Rules[0].Folded)
+	}
+	nothingPending(t, db)
+}
+
 // A window of any size is released with bounded commits, and is read no more often than that takes.
 func TestReleaseOfLargeWindow(t *testing.T) {
 	f := func(kind string, n int) {
