@@ -33,12 +33,12 @@ var layers = [][]string{
 	6: {"internal/store/mem", "internal/store/duck", "internal/store/opensearch", "internal/normalize/*",
 		"internal/source/*", "internal/rule", "internal/sighting", "internal/lang/filter",
 		"internal/lang/eql/eqltest", "internal/lang/lucene/lucenetest"},
-	7: {"internal/store/storetest", "internal/alert", "internal/exception", "internal/lang/filter/filtertest"},
+	7: {"internal/store/storetest", "internal/alert", "internal/exception", "internal/indicator", "internal/lang/filter/filtertest"},
 	8: {"internal/detect", "internal/notify"},
-	9: {"internal/ingest", "internal/schedule", "internal/explain", "internal/investigate", "internal/cases",
+	9: {"internal/ingest", "internal/schedule", "internal/investigate", "internal/cases",
 		"internal/auth", "internal/lint"},
 	10: {"internal/replay"},
-	11: {"internal/ruletest"},
+	11: {"internal/ruletest", "internal/explain"},
 	12: {"internal/api", "internal/web", "internal/config", "internal/demo", "internal/bench"},
 	13: {"internal/cli"},
 	14: {"cmd/tocsin"},
@@ -64,9 +64,9 @@ var owners = map[string][]string{
 	"github.com/jedib0t/go-pretty/v6": {"internal/cli"},
 	"golang.org/x/term":               {"internal/cli"},
 	"github.com/go-json-experiment/json": {"internal/event", "internal/normalize/*", "internal/source/*",
-		"internal/store/*", "internal/alert", "internal/ingest", "internal/rule", "internal/cli"},
+		"internal/store/*", "internal/alert", "internal/ingest", "internal/rule", "internal/indicator", "internal/cli"},
 	"github.com/zeebo/xxh3": {"internal/event", "internal/store/*", "internal/sighting", "internal/source/*",
-		"internal/alert", "internal/detect"},
+		"internal/alert", "internal/indicator", "internal/detect"},
 }
 
 // testModules are imported by tests and by packages whose name ends in "test" alone.

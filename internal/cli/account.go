@@ -44,6 +44,7 @@ func (s *scan) account(w io.Writer, sc screen) {
 	line("files", "%s read, %s skipped", thousands(int64(s.loaded.files)), thousands(int64(len(skipped))))
 	more(skipped, len(skipped))
 
+	accountIndicators(w, s.rules.indicators)
 	line("rules", "%s run, %s skipped", thousands(int64(s.ran())), thousands(int64(len(s.rules.skipped))))
 	reasons := s.rules.reasons()
 	more(reasons, len(reasons))
@@ -100,6 +101,9 @@ func (s *scan) accountRejected(w io.Writer, sc screen) {
 	}
 	if hidden := s.loaded.RejectedTotal() - int64(min(maxListed, len(s.loaded.letters))); hidden > 0 {
 		fmt.Fprintf(w, "        - and %s more\n", thousands(hidden))
+	}
+	if n := s.loaded.Unkept; n > 0 {
+		fmt.Fprintf(w, "        - %s of them are counted alone: of one file the first %s are kept\n", thousands(n), thousands(ingest.MaxLetters))
 	}
 }
 

@@ -134,7 +134,7 @@ func (b *rulesetBench) run(ctx context.Context, db store.Store) error {
 	}
 	bench.ResetPeakMemory()
 	began := b.streams.Now()
-	b.set = readRules(b.command.Rules, io.Discard)
+	b.set = readRules(b.command.Rules, nil, io.Discard)
 	read := b.streams.Now()
 	programs := b.set.compile(fieldsOf(ecs.Integration, b.stored), io.Discard)
 	compiled := b.streams.Now()

@@ -14,6 +14,7 @@ import (
 	"github.com/tocsin-sec/tocsin/internal/diag"
 	"github.com/tocsin-sec/tocsin/internal/event"
 	"github.com/tocsin-sec/tocsin/internal/exception"
+	"github.com/tocsin-sec/tocsin/internal/indicator"
 	"github.com/tocsin-sec/tocsin/internal/plan"
 	"github.com/tocsin-sec/tocsin/internal/rule"
 	"github.com/tocsin-sec/tocsin/internal/store"
@@ -27,6 +28,7 @@ type ruleset struct {
 	bad     bool // something is wrong with a rule; a rule of a kind that does not run yet is no such thing
 
 	exceptions *exception.Lists
+	indicators *indicator.Files
 	told       map[string]bool // of exceptions: rules share them
 }
 
@@ -37,8 +39,9 @@ type skippedRule struct {
 	Windows []string `json:"windows,omitempty"` // where not all of it is left out: the ends of the windows that are
 }
 
-// readRules reads the rules of paths, of the bundled ones without paths, and tells what is wrong with them.
-func readRules(paths []string, tell io.Writer) ruleset {
+// readRules reads the rules of paths, of the bundled ones without paths, with the indicators beside them and others, and tells
+// what is wrong with them.
+func readRules(paths, indicators []string, tell io.Writer) ruleset {
 	var set rule.Set
 	if len(paths) == 0 {
 		set = rule.LoadFS(rules.FS)
@@ -56,6 +59,8 @@ func readRules(paths []string, tell io.Writer) ruleset {
 	lists, problems := exception.Load(set)
 	out.exceptions = lists
 	out.tell(problems, tell)
+	out.indicators, problems = loadIndicators(set, indicators)
+	out.tell(problems, tell)
 	run, cannot := rule.Runnable(set.Rules)
 	out.rules = run
 	for _, r := range cannot {
@@ -68,7 +73,7 @@ func readRules(paths []string, tell io.Writer) ruleset {
 	return out
 }
 
-// tell tells what is to be said of exceptions, each once. One that is wrong hides nothing, and keeps no rule from running.
+// tell tells what is to be said of exceptions and indicators, each once. One that is wrong hides nothing, and keeps no rule from running.
 func (s *ruleset) tell(problems diag.List, tell io.Writer) {
 	if s.told == nil {
 		s.told = map[string]bool{}
@@ -176,12 +181,17 @@ func (s *ruleset) broke(r *rule.Rule, slots []time.Time, err error, tell io.Writ
 	fmt.Fprintf(tell, "tocsin: %s\n", printable(reason))
 }
 
+// program makes a rule ready to run, with what stands beside the rules.
+func (s *ruleset) program(r *rule.Rule, fields plan.Resolver) (*detect.Program, error) {
+	return detect.Compiler{Resolver: fields, Lists: s.exceptions, Indicators: s.indicators.Version}.Compile(r)
+}
+
 // compile makes the rules ready to run. One that cannot be is left out, noted and told.
 func (s *ruleset) compile(fields plan.Resolver, tell io.Writer) []*detect.Program {
 	var programs []*detect.Program
 	kept := s.rules[:0]
 	for _, r := range s.rules {
-		p, err := detect.CompileWith(r, fields, s.exceptions)
+		p, err := s.program(r, fields)
 		if beyond(err) {
 			s.skip(r.RuleID, diag.Of(err)[0].Message)
 			continue

@@ -27,6 +27,7 @@ type rulesCommand struct {
 
 type rulesCheckCommand struct {
 	Paths  []string `arg:"" name:"path" help:"Rule files (TOML), exports (NDJSON), or folders of them."`
+	Feeds  []string `name:"indicators" placeholder:"PATH" sep:"none" help:"File or folder of indicators to check as well, may be repeated; besides those in indicators/ beside the rules."`
 	JSON   bool     `name:"json" help:"Print one object a rule, one a line."`
 	Strict bool     `help:"Take warnings for mistakes, too."`
 }
@@ -56,7 +57,7 @@ type judged struct {
 	state    string
 	problems diag.List
 
-	exceptions bool // it is no rule, but a file with exceptions
+	kind string // what it is where it is no rule: exceptions, indicators
 }
 
 // judge says of each rule in set whether it is right and whether it runs.
@@ -83,7 +84,20 @@ func judgeExceptions(lists *exception.Lists, problems diag.List, now time.Time) 
 	problems = append(problems, lists.Check(fieldsOf(ecs.Integration, nil), now)...)
 	var out []judged
 	for _, file := range byFile(problems) {
-		j := judged{Found: rule.Found{File: file[0].File, Line: 1}, state: stateRuns, problems: file, exceptions: true}
+		j := judged{Found: rule.Found{File: file[0].File, Line: 1}, state: stateRuns, problems: file, kind: "exceptions"}
+		if file.Err() != nil {
+			j.state = stateInvalid
+		}
+		out = append(out, j)
+	}
+	return out
+}
+
+// judgeIndicators says of each file with indicators what is to be said of it; of those that are right, nothing.
+func judgeIndicators(problems diag.List) []judged {
+	var out []judged
+	for _, file := range byFile(problems) {
+		j := judged{Found: rule.Found{File: file[0].File, Line: 1}, state: stateRuns, problems: file, kind: "indicators"}
 		if file.Err() != nil {
 			j.state = stateInvalid
 		}
@@ -155,7 +169,8 @@ func profileOf(r *rule.Rule) ecs.Profile {
 func (c rulesCheckCommand) Run(ctx context.Context, streams Streams) error {
 	set := rule.Load(c.Paths...)
 	lists, problems := exception.Load(set)
-	found := slices.Concat(judge(set, lists), judgeExceptions(lists, problems, streams.Now()))
+	indicators, broken := loadIndicators(set, c.Feeds)
+	found := slices.Concat(judge(set, lists), judgeExceptions(lists, problems, streams.Now()), judgeIndicators(broken))
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -176,6 +191,7 @@ func (c rulesCheckCommand) Run(ctx context.Context, streams Streams) error {
 	}
 	if !c.JSON {
 		summary(out, found)
+		accountIndicators(out, indicators)
 	}
 	if err := out.close(); err != nil {
 		return err
@@ -213,9 +229,7 @@ func (j judged) write(w io.Writer) error {
 		Status   string    `json:"status"`
 		Problems []problem `json:"problems"`
 	}{File: j.File, Status: j.state, Problems: []problem{}}
-	if j.exceptions {
-		object.Type = "exceptions"
-	}
+	object.Type = j.kind
 	if r := j.Rule; r != nil {
 		object.RuleID, object.Name, object.Type, object.Language = r.RuleID, r.Name, r.Type, r.Language
 	}
@@ -242,8 +256,8 @@ func summary(w io.Writer, found []judged) {
 	var off int64
 	for _, j := range found {
 		of := "unread"
-		if j.exceptions {
-			of = "exceptions"
+		if j.kind != "" {
+			of = j.kind
 		}
 		if j.Rule != nil && j.Rule.Type != "" {
 			of = j.Rule.Type

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/tocsin-sec/tocsin/internal/event"
+	"github.com/tocsin-sec/tocsin/internal/indicator"
 	"github.com/tocsin-sec/tocsin/internal/replay"
 	"github.com/tocsin-sec/tocsin/internal/store"
 )
@@ -14,6 +15,7 @@ import (
 type scanCommand struct {
 	Paths   []string `arg:"" name:"path" help:"Files, folders (read to the bottom), or - for standard input. Plain, gzip or zstd, by content."`
 	Rules   []string `placeholder:"PATH" sep:"none" help:"Rule file or folder of *.toml, may be repeated. Without it the bundled rules run."`
+	Feeds   []string `name:"indicators" placeholder:"PATH" sep:"none" help:"File or folder of indicators (CSV, lists, JSON, STIX 2.1) for indicator match rules, may be repeated; besides those in indicators/ beside the rules."`
 	DB      string   `name:"db" placeholder:"FILE" help:"Keep events and alerts in this store. Without it they are dropped at the end."`
 	From    string   `placeholder:"T" help:"Alert on events from this time on; what is earlier is history alone."`
 	To      string   `placeholder:"T" help:"Alert on events up to this time."`
@@ -108,8 +110,8 @@ func (s *scan) open(ctx context.Context, do func() error) (err error) {
 func (s *scan) run(ctx context.Context) error {
 	profile := profileNamed(s.Profile)
 	// Mistakes in rules are told before a load that may take hours; whether a name is a field of the data shows later.
-	s.rules = readRules(s.Rules, s.progress)
-	s.rules.compile(fieldsOf(profile, nil), s.progress)
+	s.rules = readRules(s.Rules, s.Feeds, s.progress)
+	s.rules.compile(fieldsOf(profile, withIndicators(nil, s.rules.indicators)), s.progress)
 	if err := s.load(ctx); err != nil {
 		return err
 	}
@@ -125,7 +127,7 @@ func (s *scan) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	programs := s.rules.compile(fieldsOf(profile, streams), s.progress)
+	programs := s.rules.compile(fieldsOf(profile, withIndicators(streams, s.rules.indicators)), s.progress)
 	if err := s.rules.weigh(ctx, s.db, programs, s.data.To, s.progress); err != nil {
 		return err
 	}
@@ -143,7 +145,7 @@ func (s *scan) run(ctx context.Context) error {
 	done, total := 0, len(programs)
 	s.progress.show(func() string { return fmt.Sprintf("rules  %d of %d", done, total) })
 	defer s.progress.show(nil)
-	s.result, err = replay.Run(ctx, s.db, programs, replay.Options{From: from, To: to, Fields: s.Profile, Clock: clock, Progress: func(n, of int) {
+	s.result, err = replay.Run(ctx, s.db, programs, replay.Options{From: from, To: to, Fields: s.Profile, Clock: clock, Indicators: indicator.Over(s.db, s.rules.indicators), Progress: func(n, of int) {
 		s.progress.mu.Lock()
 		defer s.progress.mu.Unlock()
 		done, total = n, of

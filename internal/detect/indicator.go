@@ -13,6 +13,7 @@ import (
 	"github.com/tocsin-sec/tocsin/internal/event"
 	"github.com/tocsin-sec/tocsin/internal/exception"
 	"github.com/tocsin-sec/tocsin/internal/expr"
+	"github.com/tocsin-sec/tocsin/internal/indicator"
 	"github.com/tocsin-sec/tocsin/internal/plan"
 	"github.com/tocsin-sec/tocsin/internal/rule"
 )
@@ -65,6 +66,16 @@ func (p *Program) compare(c Compiler) error {
 	if t.query, t.changes, err = readQuery(p.Rule, c.Resolver, asking{"threat_query", m.Query, cmp.Or(m.Language, p.Rule.Language)}, "threat_filters", m.Filters); err != nil {
 		return err
 	}
+	if c.Indicators != nil {
+		t.files = c.Indicators(m.Index)
+	}
+	if ask := t.query; t.files != "" {
+		t.changes = true
+		t.query = func(now time.Time) (expr.Cond, error) {
+			cond, err := ask(now)
+			return expr.All(cond, opposite(indicator.Expired(now))), err
+		}
+	}
 	if t.asked, err = t.query(anyTime); err != nil {
 		return err
 	}
@@ -87,9 +98,6 @@ func (p *Program) compare(c Compiler) error {
 	}
 	if t.changes {
 		t.texts = fmt.Appendf(nil, "%q %s", m.Query, event.List(m.Filters...).AppendJSON(nil))
-	}
-	if c.Indicators != nil {
-		t.files = c.Indicators(m.Index)
 	}
 	p.threat = t
 	return nil

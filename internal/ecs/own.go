@@ -18,5 +18,6 @@ tocsin.alert.program keyword
 tocsin.alert.tuple keyword
 tocsin.alert.why keyword
 tocsin.alert.window.from date
+tocsin.indicator.expires date
 powershell.file.script_block_text text_pattern
 `

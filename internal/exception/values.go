@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"net/netip"
 	"slices"
@@ -151,21 +150,13 @@ func (v *ValueList) readFile(f rule.File, name string) (hint string, err error) 
 	return "", v.finish(b)
 }
 
-var errChanged = errors.New("it changed while it was read: put a new file in its place instead of writing into it")
-
 // eachLine calls take with each line of the file that is not blank. The file must not change meanwhile.
 func eachLine(file fs.File, take func(number int, line string)) error {
-	before, err := file.Stat()
-	switch {
-	case err != nil:
+	steady, err := rule.NewSteady(file, MaxValuesFile)
+	if err != nil {
 		return err
-	case !before.Mode().IsRegular():
-		return errors.New("it is no regular file")
-	case before.Size() > MaxValuesFile:
-		return fmt.Errorf("it is larger than %d MiB", MaxValuesFile>>20)
 	}
-	counted := &counter{from: file}
-	lines := bufio.NewScanner(io.LimitReader(counted, before.Size()+1))
+	lines := bufio.NewScanner(steady)
 	lines.Buffer(make([]byte, 4<<10), MaxValue+2)
 	number := 0
 	for lines.Scan() {
@@ -178,28 +169,14 @@ func eachLine(file fs.File, take func(number int, line string)) error {
 			take(number, line)
 		}
 	}
-	after, err := file.Stat()
+	err = steady.Err(lines.Err() == nil)
 	switch {
 	case err != nil:
 		return err
-	case after.Size() != before.Size() || !after.ModTime().Equal(before.ModTime()) || lines.Err() == nil && counted.read != before.Size():
-		return errChanged
 	case errors.Is(lines.Err(), bufio.ErrTooLong):
 		return fmt.Errorf("line %d is longer than %d bytes", number+1, MaxValue)
 	}
 	return lines.Err()
-}
-
-// counter counts what is read.
-type counter struct {
-	from io.Reader
-	read int64
-}
-
-func (c *counter) Read(p []byte) (int, error) {
-	n, err := c.from.Read(p)
-	c.read += int64(n)
-	return n, err
 }
 
 // valuesBuilder collects the values of a list.

@@ -36,6 +36,8 @@ type Set struct {
 	// Exceptions are the files with exceptions: those in folders called ExceptionsFolder, within the folders that were read
 	// and beside the files.
 	Exceptions []File
+	// Indicators are the files with indicators: those in folders called IndicatorsFolder, found likewise.
+	Indicators []File
 }
 
 // Found is one rule as it was found, or a file or line that should have held one.
@@ -68,9 +70,10 @@ func ReadFile(name string) (*Rule, error) {
 }
 
 // Load reads the rules of files and of folders: of a folder every *.toml in it and below it but those that hold tests
-// (TestSuffix) or exceptions (ExceptionsFolder), and every *.ndjson that begins like an export, sorted by path. A file is an export if its name ends so
-// (or in .json), else it holds one rule in TOML. A file that is found twice is read once. What is wrong with one rule does
-// not stop the others; of two rules with the same rule_id the first is kept.
+// (TestSuffix) or exceptions (ExceptionsFolder), and every *.ndjson that begins like an export, sorted by path; what stands in
+// an IndicatorsFolder is no rule. A file is an export if its name ends so (or in .json), else it holds one rule in TOML. A file
+// that is found twice is read once. What is wrong with one rule does not stop the others; of two rules with the same rule_id the
+// first is kept.
 func Load(names ...string) Set {
 	l := loader{ids: map[string]string{}, read: map[string]bool{}}
 	for _, name := range names {
@@ -86,7 +89,7 @@ func Load(names ...string) Set {
 			f := fileOnDisk(name)
 			l.once(f)
 			if !f.holdsExceptions() {
-				for _, beside := range ExceptionsBeside(name) {
+				for _, beside := range append(ExceptionsBeside(name), IndicatorsBeside(name)...) {
 					l.once(beside)
 				}
 			}
@@ -130,6 +133,10 @@ func (l *loader) folder(tree fs.FS, root string, file func(string) File) {
 				return fs.SkipDir
 			}
 		case d.IsDir(), strings.HasSuffix(p, TestSuffix):
+		case file(p).inIndicators():
+			if d.Type().IsRegular() || d.Type()&fs.ModeSymlink != 0 {
+				l.once(file(p))
+			}
 		case path.Ext(p) == ".toml" || path.Ext(p) == ".ndjson" && looksExported(tree, p):
 			found = true
 			l.once(file(p))
@@ -167,8 +174,12 @@ func (l *loader) once(f File) {
 		return
 	}
 	l.read[key] = true
-	if f.holdsExceptions() {
+	switch {
+	case f.holdsExceptions():
 		l.set.Exceptions = append(l.set.Exceptions, f)
+		return
+	case f.inIndicators():
+		l.set.Indicators = append(l.set.Indicators, f)
 		return
 	}
 	l.set.Files++

@@ -12,6 +12,7 @@ import (
 	"github.com/tocsin-sec/tocsin/internal/diag"
 	"github.com/tocsin-sec/tocsin/internal/event"
 	"github.com/tocsin-sec/tocsin/internal/exception"
+	"github.com/tocsin-sec/tocsin/internal/indicator"
 	"github.com/tocsin-sec/tocsin/internal/plan"
 	"github.com/tocsin-sec/tocsin/internal/replay"
 	"github.com/tocsin-sec/tocsin/internal/rule"
@@ -23,11 +24,12 @@ import (
 // bench runs the cases of one file.
 type bench struct {
 	*suite
-	rule    *rule.Rule
-	lists   *exception.Lists
-	opt     Options
-	clauses *clauses
-	layouts map[string]layout
+	rule       *rule.Rule
+	lists      *exception.Lists
+	indicators *indicator.Files
+	opt        Options
+	clauses    *clauses
+	layouts    map[string]layout
 }
 
 // trial is one case that is being run.
@@ -149,8 +151,9 @@ func (t *trial) set(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	t.resolver = t.opt.Fields(t.profile, streams)
-	if t.program, err = detect.CompileWith(t.rule, t.resolver, t.lists.With(t.exceptions...)); err != nil {
+	t.resolver = t.opt.Fields(t.profile, append(streams, t.indicators.Streams(nil)...))
+	compiler := detect.Compiler{Resolver: t.resolver, Lists: t.lists.With(t.exceptions...), Indicators: t.indicators.Version}
+	if t.program, err = compiler.Compile(t.rule); err != nil {
 		return err
 	}
 	if t.program.Warnings.Err() != nil {
@@ -198,7 +201,7 @@ func (t *trial) detect(ctx context.Context) error {
 	if t.runAt != nil {
 		return t.once(ctx, from)
 	}
-	report, err := replay.Run(ctx, t.db, []*detect.Program{t.program}, replay.Options{From: from, Clock: t.clock})
+	report, err := replay.Run(ctx, t.db, []*detect.Program{t.program}, replay.Options{From: from, Clock: t.clock, Indicators: indicator.Over(t.db, t.indicators)})
 	if err != nil {
 		return err
 	}
@@ -226,7 +229,7 @@ func (t *trial) once(ctx context.Context, from time.Time) error {
 		t.why = "the rule failed: " + err.Error()
 		return nil
 	}
-	env := detect.Env{Events: t.db, Store: t.db, At: at}
+	env := detect.Env{Events: t.db, Store: t.db, Indicators: indicator.Over(t.db, t.indicators), At: at}
 	if env.Alerted, err = detect.LoadAlerted(ctx, t.db, at, t.rule.UUID()); err != nil {
 		return err
 	}

@@ -22,6 +22,7 @@ import (
 	"github.com/tocsin-sec/tocsin/internal/diag"
 	"github.com/tocsin-sec/tocsin/internal/ecs"
 	"github.com/tocsin-sec/tocsin/internal/exception"
+	"github.com/tocsin-sec/tocsin/internal/indicator"
 	"github.com/tocsin-sec/tocsin/internal/plan"
 	"github.com/tocsin-sec/tocsin/internal/rule"
 	"github.com/tocsin-sec/tocsin/internal/store"
@@ -145,6 +146,13 @@ func Run(ctx context.Context, name string, opt Options) (File, error) {
 		return out, nil
 	}
 	b := bench{suite: s, rule: r, lists: lists, opt: opt}
+	if r.ThreatMatch != nil {
+		var problems diag.List
+		b.indicators, problems = indicator.Load(rule.IndicatorsBeside(s.rule))
+		if out.Problems = append(out.Problems, problems...); problems.Err() != nil {
+			return out, nil
+		}
+	}
 	if b.clauses, err = clausesOf(r); err != nil {
 		out.Problems = r.Locate(diag.Of(err))
 		return out, nil
