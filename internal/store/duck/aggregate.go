@@ -43,7 +43,7 @@ func (s *Store) aggregate(ctx context.Context, node plan.Aggregate, at store.Sna
 
 func startAggregate(ctx context.Context, c *conn, cat *catalog, node plan.Aggregate, q *query, at store.Snapshot) (*groups, error) {
 	at.Seq = min(at.Seq, cat.seq)
-	segments, err := selected(ctx, c, cat, q.scan.Streams, at)
+	segments, err := selected(ctx, c, cat, q, at)
 	if err != nil {
 		return nil, fmt.Errorf("query: %w", err)
 	}

@@ -12,3 +12,6 @@ func Stretches(rows store.Rows) int {
 	}
 	return 0
 }
+
+// Scans is how many segments are left to be read.
+func Scans(r store.Rows) int { return len(r.(*rows).scans) }

@@ -38,7 +38,7 @@ func (s *Store) scan(ctx context.Context, q *query, at store.Snapshot) (store.Ro
 	}
 	r := &rows{ctx: ctx, query: q, conn: c, done: done, left: q.limit, at: at}
 	r.at.Seq = min(at.Seq, cat.seq)
-	segments, err := selected(ctx, c, cat, q.scan.Streams, r.at)
+	segments, err := selected(ctx, c, cat, q, r.at)
 	if err != nil {
 		done()
 		return nil, fmt.Errorf("query: %w", err)
@@ -79,16 +79,16 @@ func (s *Store) begin(ctx context.Context, q *query) (*conn, *catalog, func(), e
 	return c, cat, end, nil
 }
 
-// selected returns the segments of the streams that patterns name of which at shows something. Those of alerts know the
-// paths that states set.
-func selected(ctx context.Context, c *conn, cat *catalog, patterns []string, at store.Snapshot) ([]*segment, error) {
+// selected returns the segments of the streams that q names of which at shows something. Those of alerts know the paths that
+// states set.
+func selected(ctx context.Context, c *conn, cat *catalog, q *query, at store.Snapshot) ([]*segment, error) {
 	var out []*segment
 	var states []string
 	stream, wanted, alerts := int32(-1), false, false
 	for _, g := range cat.segments {
 		if g.stream != stream {
 			stream = g.stream
-			wanted = store.Selects(patterns, cat.streams[stream])
+			wanted = store.Selects(q.scan.Streams, cat.streams[stream])
 			if alerts = wanted && cat.streams[stream] == store.AlertStream; alerts {
 				err := c.each(ctx, "SELECT DISTINCT path FROM alert_state", func(cols []vector, n int) error {
 					for i := range n {
@@ -111,7 +111,7 @@ func selected(ctx context.Context, c *conn, cat *catalog, patterns []string, at 
 		}
 		out = append(out, g)
 	}
-	return out, nil
+	return cat.distinct.recall(ctx, c, out, q.cond)
 }
 
 // segmentScan reads one segment.

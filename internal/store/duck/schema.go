@@ -74,7 +74,7 @@ func quote(s string) (string, bool) {
 
 // load reads the catalog and the paths of the streams.
 func (s *Store) load(ctx context.Context, c *conn) error {
-	cat := &catalog{layouts: map[int32][]*layout{}}
+	cat := &catalog{layouts: map[int32][]*layout{}, distinct: &distinct{}}
 	err := c.each(ctx, "SELECT seq, committed, next_segment FROM meta", func(cols []vector, n int) error {
 		cat.seq = uint64(cols[0].int64(0))
 		if cat.seq > 0 {

@@ -29,6 +29,8 @@ type segment struct {
 	// states are the paths that the states of alerts set, as a query finds them; nil but for the copy of a segment of
 	// alerts that the query works with.
 	states []string
+	// values are the texts that columns hold, of some columns (see distinct); nil but for a query's copy, too.
+	values map[int]map[string]bool
 }
 
 // stated reports whether the state of an alert may change what a field at path reads.
@@ -72,6 +74,7 @@ type catalog struct {
 	streams   []string            // by number; "" for one that is gone
 	layouts   map[int32][]*layout // by stream; the last is the one that is written
 	segments  []*segment          // sorted by stream, day and generation
+	distinct  *distinct           // shared by all catalogs of a store
 	loose     int                 // how many segments were written to since the last checkpoint, one as often as it was
 }
 

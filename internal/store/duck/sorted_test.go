@@ -29,7 +29,7 @@ func TestRandomStretches(t *testing.T) {
 		duck.SortAtOnce(db, 3)
 		return db
 	}
-	storetest.Random(t, e, storetest.RandomOptions{Plans: 2_000, Seed: 3})
+	storetest.Random(t, e, storetest.RandomOptions{Plans: 3_000, Seed: 3})
 }
 
 // TestSorted holds that rows sorted stretch by stretch come in the order that exec gives them: over days and streams, of equal

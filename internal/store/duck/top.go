@@ -71,7 +71,7 @@ func (s *Store) top(ctx context.Context, p plan.Node, q *query, at store.Snapsho
 
 // find chooses the segments and writes the sort keys.
 func (r *top) find(cat *catalog, p plan.Node) error {
-	segments, err := selected(r.ctx, r.conn, cat, r.query.scan.Streams, r.at)
+	segments, err := selected(r.ctx, r.conn, cat, r.query, r.at)
 	if err != nil {
 		return fmt.Errorf("query: %w", err)
 	}

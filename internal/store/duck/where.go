@@ -2,6 +2,7 @@ package duck
 
 import (
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -80,12 +81,15 @@ func (w *whereWriter) cond(c expr.Cond, not bool, depth int) clause {
 	}
 	switch c := c.(type) {
 	case expr.In:
+		if w.seg.lacks(c) {
+			return opposite(noRow, not)
+		}
 		return w.any(c.Field, not, oneOf(c), inRest(c))
 	case expr.Member:
 		return w.member(c, not)
 	case expr.Range:
-		if cl, decided := w.outside(c); decided {
-			return opposite(cl, not)
+		if cl, decided := w.whole(c, not); decided {
+			return cl
 		}
 		return w.any(c.Field, not, within(c), restClause{})
 	case expr.Like:
@@ -133,6 +137,13 @@ func (w *whereWriter) join(conds []expr.Cond, not, and bool, depth int) clause {
 		exact = exact && cl.exact
 		if cl.sql != neutral.sql {
 			parts = append(parts, cl.sql)
+		}
+	}
+	if !and {
+		for _, part := range parts {
+			if slices.Contains(parts, "("+part+" IS NOT TRUE)") {
+				return clause{sqlTrue, exact}
+			}
 		}
 	}
 	switch len(parts) {
@@ -387,87 +398,40 @@ func within(c expr.Range) *test {
 	}}
 }
 
-// outside decides a range of time by what the segment holds: nothing within it, or nothing outside.
-func (w *whereWriter) outside(c expr.Range) (clause, bool) {
+// whole decides a range of time by what the segment holds: nothing within it, or nothing outside.
+func (w *whereWriter) whole(c expr.Range, not bool) (clause, bool) {
 	i, held := w.seg.layout.byPath[c.Field.Path]
 	if !held || w.seg.wild.has(i) || w.seg.stated(c.Field.Path) || c.Field.Type != event.Date || c.Field.Root {
 		return clause{}, false
 	}
+	all := allRows // every event has a @timestamp
 	var b bounds
 	switch c.Field.Path {
 	case plan.Timestamp:
 		b = w.seg.time
 	case plan.Ingested:
-		b = w.seg.ingested
+		b, all.sql = w.seg.ingested, "("+w.seg.layout.name(i)+" IS NOT NULL)"
 	default:
 		return clause{}, false
 	}
-	if !b.some {
-		return noRow, true
+	least, most := c.Min.Value, c.Max.Value
+	timed := func(v event.Value) bool { return v.IsNull() || v.Kind() == event.KindTime }
+	switch {
+	case !timed(least) || !timed(most):
+		return clause{}, false
+	case !b.some:
+		return opposite(noRow, not), true
+	case !least.IsNull() && least.Int() > b.max || !most.IsNull() && most.Int() < b.min:
+		return opposite(noRow, not), true
+	case !least.IsNull() && (least.Int() > b.min || least.Int() == b.min && !c.Min.Inclusive):
+		return clause{}, false
+	case !most.IsNull() && (most.Int() < b.max || most.Int() == b.max && !c.Max.Inclusive):
+		return clause{}, false
+	case not && all != allRows:
+		all.sql = "(" + all.sql + " IS NOT TRUE)"
+		return all, true
 	}
-	min, max := c.Min.Value, c.Max.Value
-	if min.Kind() == event.KindTime && min.Int() > b.max || max.Kind() == event.KindTime && max.Int() < b.min {
-		return noRow, true
-	}
-	return clause{}, false
-}
-
-func (w *whereWriter) like(c expr.Like) *test {
-	fits, read, ok := readable(c.Field.Type)
-	if !ok || !isPlain(c.Field.Type) && c.Field.Type != event.Caseless {
-		return nil
-	}
-	if c.Fold {
-		if i, held := w.seg.layout.byPath[c.Field.Path]; held && w.seg.wide.has(i) {
-			return nil
-		}
-		read = func(value string) string { return "lower(" + value + ")" }
-	}
-	var b strings.Builder
-	for _, part := range c.Pattern.Parts {
-		switch {
-		case part.Literal != "":
-			l := part.Literal
-			if c.Fold {
-				l = expr.Fold(l)
-			}
-			for _, r := range []byte(l) {
-				if r == '%' || r == '_' || r == '!' {
-					b.WriteByte('!')
-				}
-				b.WriteByte(r)
-			}
-		case part.One:
-			b.WriteByte('_')
-		default:
-			b.WriteByte('%')
-		}
-	}
-	l, held := quote(b.String())
-	return &test{fits: fits, exact: true, sql: func(value string) string {
-		if !held { // no column holds such a text
-			return sqlFalse
-		}
-		return read(value) + " LIKE " + l + " ESCAPE '!'"
-	}}
-}
-
-func likeRest(c expr.Like) restClause {
-	if c.Fold || !isPlain(c.Field.Type) {
-		return restClause{}
-	}
-	longest := ""
-	for _, part := range c.Pattern.Parts {
-		if n, ok := escaped(part.Literal); !ok {
-			return restClause{}
-		} else if len(n) > len(longest) {
-			longest = n
-		}
-	}
-	if longest == "" {
-		return restClause{}
-	}
-	return restClause{needles: []string{longest}}
+	return opposite(all, not), true
 }
 
 // words can only say that the tokens stand in the text: what stands around them is checked row by row.

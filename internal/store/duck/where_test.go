@@ -57,6 +57,12 @@ func TestSegmentBounds(t *testing.T) {
 		}
 	}
 	const ms = time.Millisecond
+	f("@timestamp", time.Hour, 30*time.Hour, false, "first", "last", "next day") // and where all of a segment lies within
+	f("@timestamp", time.Hour, 5*time.Hour, false, "first", "last")
+	f("@timestamp", time.Hour+ms, 5*time.Hour-ms, false)
+	f("event.ingested", 2*time.Hour, 6*time.Hour, false, "first", "last")
+	f("event.ingested", 2*time.Hour+ms, 6*time.Hour, false, "last")
+	f("event.ingested", 2*time.Hour, 6*time.Hour, true, "next day")
 	f("@timestamp", 5*time.Hour, 6*time.Hour, false, "last")
 	f("@timestamp", 5*time.Hour+ms, 6*time.Hour, false)
 	f("@timestamp", 0, time.Hour, false, "first")
