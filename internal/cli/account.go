@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tocsin-sec/tocsin/internal/ingest"
 	"github.com/tocsin-sec/tocsin/internal/store"
 )
 

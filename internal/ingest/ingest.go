@@ -63,6 +63,8 @@ type Account struct {
 	Duplicates int64
 	Conflicts  int64 // of Stored: the same ID as another event, with other bytes
 	Rejected   map[string]int64
+	// Unkept counts those of Rejected that left no dead letter, as their object had left MaxLetters.
+	Unkept int64
 	// DuplicateKeys counts JSON keys that came twice in one object; the last value was kept.
 	DuplicateKeys int64
 	// Misfits counts values that do not fit their field's type: stored, but not matched.
@@ -124,7 +126,7 @@ type job struct {
 	weight int64
 	ready  chan struct{}
 	events []*event.Event
-	dead   []store.RecordWrite
+	dead   []letter
 	counts normalize.Counts
 }
 
@@ -349,8 +351,16 @@ func (l *Loader) note(j *job) {
 	l.batch.events = append(l.batch.events, j.events...)
 	l.batch.bytes += j.bytes
 	l.batch.weight += j.weight
-	for _, w := range j.dead {
-		l.batch.dead = append(l.batch.dead, l.letters.distinct(w))
+	for _, in := range j.dead {
+		if in.object != l.letters.object {
+			l.noteLeftOut()
+		}
+		w, keep := l.letters.take(in)
+		if !keep {
+			l.account.Unkept++
+			continue
+		}
+		l.batch.dead = append(l.batch.dead, w)
 		l.batch.bytes += len(w.Data)
 	}
 	l.account.DuplicateKeys += j.counts.DuplicateKeys
@@ -361,6 +371,13 @@ func (l *Loader) note(j *job) {
 		if t, timed := happened(e); timed {
 			l.account.Span = l.account.Span.Include(t)
 		}
+	}
+}
+
+// noteLeftOut puts what the present object left out of letters into the batch.
+func (l *Loader) noteLeftOut() {
+	if w, some := l.letters.leftOut(); some {
+		l.batch.dead = append(l.batch.dead, w)
 	}
 }
 
@@ -375,6 +392,7 @@ const wholeDay = 8192
 // commit writes the batch: in one commit, unless its events are of very many days. Without all, those of days of which
 // there are few wait for the next batch, as long as the others are at least half of this one.
 func (l *Loader) commit(all bool) error {
+	l.noteLeftOut()
 	days := byDay(l.batch.events)
 	var wait batch
 	if ripe, few := ripe(days); !all && len(few) > 0 && 2*sizeOf(ripe) >= len(l.batch.events) {
