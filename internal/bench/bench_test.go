@@ -58,9 +58,12 @@ bytes an event: 200 true`, bench.Result{EndToEnd: 40_000, BareCopy: 100_000, Pea
 		QueryLastHour: map[int]float64{1_000_000: 10, 10_000_000: 11}})
 	f(`end to end / bare copy: 0.39 false
 last hour, 200,000 / 100,000 events: 2 false
+names / without: 2 true
+ranges / without: 2.1 false
 peak memory: 1025 false
 bytes an event: 200.1 false`, bench.Result{EndToEnd: 39_000, BareCopy: 100_000, PeakMemory: 1025 << 20, BytesPerEvent: 200.1,
-		RuleLastHour: map[int]float64{100_000: 2, 200_000: 4}, NewTerms: map[int]float64{1: 5}})
+		RuleLastHour: map[int]float64{100_000: 2, 200_000: 4}, NewTerms: map[int]float64{1: 5},
+		ValueLists: []bench.Ratio{{Name: "names", Value: 2}, {Name: "ranges", Value: 2.1}}})
 	f(`end to end / bare copy: 1 true
 peak memory: 0 true
 bytes an event: 0 true`, bench.Result{EndToEnd: 1, BareCopy: 1, RuleLastHour: map[int]float64{200_000: 4}})

@@ -23,6 +23,13 @@ type Result struct {
 	LongestCommit float64            `json:"longest_commit_ms"`
 
 	QueryLastHour map[int]float64 `json:"-"` // as RuleLastHour, of a query rule: held to the same bar
+	ValueLists    []Ratio         `json:"-"` // of rules with a value list of a million entries to one without
+}
+
+// Ratio is how many times as long something took as what it is compared with.
+type Ratio struct {
+	Name  string
+	Value float64
 }
 
 // WriteJSON writes r as one JSON object on lines of its own, with three digits behind the point.
@@ -99,6 +106,9 @@ func (r Result) Bars() []Bar {
 		least, most := days[0], days[len(days)-1]
 		bars = append(bars, Bar{Name: fmt.Sprintf("new terms, %d / %d days", most, least),
 			Value: r.NewTerms[most] / r.NewTerms[least], Bound: 1.2})
+	}
+	for _, l := range r.ValueLists {
+		bars = append(bars, Bar{Name: l.Name + " / without", Value: l.Value, Bound: 2})
 	}
 	return append(bars,
 		Bar{Name: "peak memory", Value: float64(r.PeakMemory) / (1 << 20), Unit: "MiB", Bound: 1024},

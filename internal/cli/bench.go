@@ -73,6 +73,7 @@ func (c benchCommand) Run(ctx context.Context, streams Streams) (err error) {
 		{"limit", b.limit},
 		{"stages", b.stages},
 		{"rules", b.rules},
+		{"value lists", b.lists},
 	} {
 		b.progress.show(func() string { return "bench  " + step.name })
 		if err := step.do(ctx); err != nil {

@@ -13,6 +13,7 @@ import (
 	"github.com/tocsin-sec/tocsin/internal/demo"
 	"github.com/tocsin-sec/tocsin/internal/detect"
 	"github.com/tocsin-sec/tocsin/internal/ecs"
+	"github.com/tocsin-sec/tocsin/internal/exception"
 	"github.com/tocsin-sec/tocsin/internal/exec"
 	"github.com/tocsin-sec/tocsin/internal/rule"
 	"github.com/tocsin-sec/tocsin/internal/sighting"
@@ -207,9 +208,14 @@ type ruleCase struct {
 
 // ruleCase makes a rule ready to run: compiled, and with what it remembers of the store.
 func (h *hour) ruleCase(ctx context.Context, name string, r *rule.Rule) (*ruleCase, error) {
+	return h.ruleCaseWith(ctx, name, r, nil)
+}
+
+// ruleCaseWith is ruleCase for a rule that does not see what lists hide from it.
+func (h *hour) ruleCaseWith(ctx context.Context, name string, r *rule.Rule, lists *exception.Lists) (*ruleCase, error) {
 	c := &ruleCase{name: name, hour: h}
 	var err error
-	if c.p, err = detect.Compile(r, fieldsOf(ecs.Integration, h.streams)); err != nil {
+	if c.p, err = detect.CompileWith(r, fieldsOf(ecs.Integration, h.streams), lists); err != nil {
 		return nil, err
 	}
 	if h.at, err = h.db.Latest(ctx); err != nil || !c.p.Remembers() {
