@@ -74,7 +74,7 @@ func condValue(t *rapid.T, f expr.Field) event.Value {
 
 func pattern(t *rapid.T) expr.Pattern {
 	var p expr.Pattern
-	for range rapid.IntRange(0, 3).Draw(t, "parts") {
+	for range rapid.IntRange(0, 5).Draw(t, "parts") {
 		switch rapid.IntRange(0, 3).Draw(t, "part") {
 		case 0:
 			p.Parts = append(p.Parts, expr.PatternPart{One: true})
