@@ -9,11 +9,12 @@ import (
 	"slices"
 	"time"
 
-	"github.com/tocsin-sec/tocsin/internal/detect"
 	"github.com/tocsin-sec/tocsin/internal/diag"
 	"github.com/tocsin-sec/tocsin/internal/ecs"
 	"github.com/tocsin-sec/tocsin/internal/event"
+	"github.com/tocsin-sec/tocsin/internal/indicator"
 	"github.com/tocsin-sec/tocsin/internal/replay"
+	"github.com/tocsin-sec/tocsin/internal/rule"
 	"github.com/tocsin-sec/tocsin/internal/store"
 )
 
@@ -99,18 +100,24 @@ func writePending(w io.Writer, p replay.Pending) error {
 type alertsReleaseCommand struct {
 	DB   string   `name:"db" required:"" placeholder:"FILE" help:"The store: what tocsin scan --db made."`
 	Rule []string `placeholder:"ID" sep:"none" help:"Only what this rule (its rule_id) left out, may be repeated."`
-	JSON bool     `name:"json" help:"Print alert documents, one a line, and nothing else."`
+
+	Rules []string `placeholder:"PATH" sep:"none" help:"The rules, for the exceptions and indicators beside them as they are now: see below."`
+	Feeds []string `name:"indicators" placeholder:"PATH" sep:"none" help:"File or folder of indicators besides."`
+	JSON  bool     `name:"json" help:"Print alert documents, one a line, and nothing else."`
 }
 
 // Help is the long help.
 func (alertsReleaseCommand) Help() string {
 	return `The alerts are those that the windows would have made without max_signals, by the rules as they ran then. Of a first sighting that late events have shown to be none no alert is made.
 
+A rule that ran with exceptions, or with indicators from files, needs them: name with --rules (and --indicators) what the scan named, and the rule runs with them as they are now. What they hide now is not released, and no longer pending.
+
 Examples:
 
     tocsin alerts pending --db case.duckdb
     tocsin alerts release --db case.duckdb
     tocsin alerts release --db case.duckdb --rule 2f6b1c5e-0000-4000-8000-000000000000 --json
+    tocsin alerts release --db case.duckdb --rules my-rules/
 
 ` + exitCodes
 }
@@ -161,23 +168,33 @@ func (r *release) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	var opt replay.Options
+	var beside *ruleset
+	if len(r.Rules) > 0 {
+		set := readRules(r.Rules, r.Feeds, r.streams.Err)
+		r.failed = set.bad
+		beside, opt.Indicators = &set, indicator.Over(r.db, set.indicators)
+		stored = withIndicators(stored, set.indicators)
+	}
 	var list []replay.Released
 	for _, p := range pending {
 		if len(r.Rule) > 0 && !slices.Contains(r.Rule, p.RuleID) {
 			continue
 		}
-		program, err := compilePending(p, stored)
+		released, err := readyPending(p, stored, beside)
 		if err != nil {
 			r.fail(p.RuleID, err)
 			continue
 		}
-		list = append(list, replay.Released{Pending: p, Program: program})
+		if released.AsNow {
+			beside.tell(released.Program.Warnings, r.streams.Err)
+		}
+		list = append(list, released)
 	}
-	clock, err := stamps(ctx, r.db, r.streams.Now)
-	if err != nil {
+	if opt.Clock, err = stamps(ctx, r.db, r.streams.Now); err != nil {
 		return err
 	}
-	if r.result, err = replay.Release(ctx, r.db, list, replay.Options{Clock: clock}); err != nil {
+	if r.result, err = replay.Release(ctx, r.db, list, opt); err != nil {
 		return err
 	}
 	for _, done := range r.result.Rules {
@@ -189,12 +206,30 @@ func (r *release) run(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// compilePending makes the rule ready to run, on the fields that it ran on.
-func compilePending(p replay.Pending, stored []store.Stream) (*detect.Program, error) {
+var (
+	errBeside   = errors.New("it ran with exceptions or indicators that stand in files: name with --rules what the scan named")
+	errNoBeside = errors.New("it ran with exceptions or indicators that stand in files, and is not among --rules")
+)
+
+// readyPending makes the rule ready to run, on the fields that it ran on: as it ran, or, where it is among the rules of
+// beside, with what stands beside them.
+func readyPending(p replay.Pending, stored []store.Stream, beside *ruleset) (replay.Released, error) {
+	out := replay.Released{Pending: p}
 	if p.Err != nil {
-		return nil, p.Err
+		return out, p.Err
 	}
-	return detect.Compile(p.Rule, fieldsOf(profileNamed(p.Fields), stored))
+	out.AsNow = beside != nil && slices.ContainsFunc(beside.rules, func(r *rule.Rule) bool { return r.RuleID == p.RuleID })
+	switch {
+	case p.Excepted && beside == nil:
+		return out, errBeside
+	case p.Excepted && !out.AsNow:
+		return out, errNoBeside
+	case !out.AsNow:
+		beside = &ruleset{}
+	}
+	var err error
+	out.Program, err = beside.program(p.Rule, fieldsOf(profileNamed(p.Fields), stored))
+	return out, err
 }
 
 func profileNamed(name string) ecs.Profile {
