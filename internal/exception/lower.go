@@ -82,35 +82,20 @@ func anyOf(conds []expr.Cond) expr.Cond {
 
 // lookedUp is c with sets in place of many values.
 func lookedUp(c expr.Cond) expr.Cond {
-	each := func(conds []expr.Cond) []expr.Cond {
-		out := make([]expr.Cond, len(conds))
-		for i, c := range conds {
-			out[i] = lookedUp(c)
-		}
-		return out
-	}
-	switch c := c.(type) {
-	case expr.And:
-		return expr.And{Conds: each(c.Conds)}
-	case expr.Or:
-		return expr.Or{Conds: each(c.Conds)}
-	case expr.Not:
-		return expr.Not{Cond: lookedUp(c.Cond)}
-	case expr.Nested:
-		return expr.Nested{Path: c.Path, Cond: lookedUp(c.Cond)}
-	case expr.In:
-		if len(c.Values) <= fewValues {
+	return expr.Rewrite(c, func(c expr.Cond) expr.Cond {
+		in, ok := c.(expr.In)
+		if !ok || len(in.Values) <= fewValues {
 			return c
 		}
-		b := expr.NewSet(c.Field.Type)
-		for _, v := range c.Values {
+		b := expr.NewSet(in.Field.Type)
+		for _, v := range in.Values {
 			b.Add(v)
 		}
 		if set, err := b.Set(); err == nil {
-			return expr.Member{Field: c.Field, Set: set}
+			return expr.Member{Field: in.Field, Set: set}
 		}
-	}
-	return c
+		return c
+	})
 }
 
 // By returns the first item that hides e in a run at now; nil where none does.

@@ -308,33 +308,21 @@ func (b *binder) script(c expr.Cond) expr.Cond {
 
 // onThis returns c reading This in place of a field's least value.
 func onThis(c expr.Cond) expr.Cond {
-	switch c := c.(type) {
-	case expr.And:
-		return expr.And{Conds: eachOnThis(c.Conds)}
-	case expr.Or:
-		return expr.Or{Conds: eachOnThis(c.Conds)}
-	case expr.Not:
-		return expr.Not{Cond: onThis(c.Cond)}
-	case expr.Cmp:
-		return expr.Cmp{Op: c.Op, Left: valueOnThis(c.Left), Right: valueOnThis(c.Right)}
-	case expr.IsNull:
-		return expr.IsNull{Value: valueOnThis(c.Value)}
-	case expr.Fits:
-		c.Value = valueOnThis(c.Value)
+	return expr.Rewrite(c, func(c expr.Cond) expr.Cond {
+		switch c := c.(type) {
+		case expr.Cmp:
+			return expr.Cmp{Op: c.Op, Left: valueOnThis(c.Left), Right: valueOnThis(c.Right)}
+		case expr.IsNull:
+			return expr.IsNull{Value: valueOnThis(c.Value)}
+		case expr.Fits:
+			c.Value = valueOnThis(c.Value)
+			return c
+		case expr.Matching:
+			c.Value = valueOnThis(c.Value)
+			return c
+		}
 		return c
-	case expr.Matching:
-		c.Value = valueOnThis(c.Value)
-		return c
-	}
-	return c
-}
-
-func eachOnThis(conds []expr.Cond) []expr.Cond {
-	out := make([]expr.Cond, len(conds))
-	for i, c := range conds {
-		out[i] = onThis(c)
-	}
-	return out
+	})
 }
 
 func valueOnThis(x expr.Value) expr.Value {

@@ -77,38 +77,24 @@ func readOwnTime(c expr.Cond) expr.Cond {
 		}
 		return f
 	}
-	each := func(conds []expr.Cond) []expr.Cond {
-		out := make([]expr.Cond, len(conds))
-		for i, sub := range conds {
-			out[i] = readOwnTime(sub)
+	return expr.Rewrite(c, func(c expr.Cond) expr.Cond {
+		switch c := c.(type) {
+		case expr.In:
+			c.Field = field(c.Field)
+			return c
+		case expr.Range:
+			c.Field = field(c.Field)
+			return c
+		case expr.Like:
+			c.Field = field(c.Field)
+			return c
+		case expr.Words:
+			c.Field = field(c.Field)
+			return c
+		case expr.Exists:
+			c.Field = field(c.Field)
+			return c
 		}
-		return out
-	}
-	switch c := c.(type) {
-	case expr.And:
-		return expr.And{Conds: each(c.Conds)}
-	case expr.Or:
-		return expr.Or{Conds: each(c.Conds)}
-	case expr.Not:
-		return expr.Not{Cond: readOwnTime(c.Cond)}
-	case expr.In:
-		c.Field = field(c.Field)
-		return c
-	case expr.Range:
-		c.Field = field(c.Field)
-		return c
-	case expr.Like:
-		c.Field = field(c.Field)
-		return c
-	case expr.Words:
-		c.Field = field(c.Field)
-		return c
-	case expr.Exists:
-		c.Field = field(c.Field)
-		return c
-	case expr.Nested:
-		c.Cond = readOwnTime(c.Cond)
-		return c
-	}
-	return c // KQL has no Cmp and no IsNull
+		return c // KQL has no Cmp and no IsNull
+	})
 }
