@@ -129,6 +129,9 @@ func (a *aggregate) add(e *event.Event) error {
 // group returns the group of key, a new one where there is none.
 func (a *aggregate) group(key string, by []event.Value) (*group, error) {
 	if g, ok := a.byKey[key]; ok {
+		for i, v := range by {
+			g.by[i] = whole(g.by[i], v)
+		}
 		return g, nil
 	}
 	if len(a.groups) == a.max {
@@ -166,16 +169,40 @@ func (a *aggregate) count(g *group, args []event.Value) error {
 			t.seen[key] = struct{}{}
 			t.count++
 		case plan.Min:
-			if t.least.IsNull() || event.Compare(v, t.least) < 0 {
-				t.least = v
-			}
+			t.least = nearer(t.least, v, -1)
 		case plan.Max:
-			if t.least.IsNull() || event.Compare(v, t.least) > 0 {
-				t.least = v
-			}
+			t.least = nearer(t.least, v, 1)
 		}
 	}
 	return nil
+}
+
+// nearer returns which of the two is less (sign -1) or greater (1); v where there is none yet.
+func nearer(found, v event.Value, sign int) event.Value {
+	if found.IsNull() {
+		return v
+	}
+	switch d := event.Compare(v, found) * sign; {
+	case d > 0:
+		return v
+	case d == 0:
+		return whole(found, v)
+	}
+	return found
+}
+
+// whole returns which of two equal values stands for both, so that it does not depend on which came first: a whole number
+// for a fraction (1 for 1.0), else the lesser text.
+func whole(a, b event.Value) event.Value {
+	switch {
+	case a.Kind() != b.Kind():
+		if b.Kind() < a.Kind() {
+			return b
+		}
+	case a.Kind() == event.KindFloat && b.Text() < a.Text():
+		return b
+	}
+	return a
 }
 
 func (a *aggregate) result(g *group) *event.Event {

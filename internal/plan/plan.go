@@ -75,7 +75,8 @@ type Agg struct {
 }
 
 // Aggregate gives one row for each combination of groups, with the group values and the aggregates as its fields.
-// Without groups it gives exactly one row. The rows have no ID and no stream.
+// Without groups it gives exactly one row. The rows have no ID and no stream. Of values that are equal and yet not the same
+// (1 and 1.0) it gives the whole number, or else that with the lesser text.
 type Aggregate struct {
 	In   Node
 	By   []Group
