@@ -8,8 +8,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/tocsin-sec/tocsin/internal/diag"
 	"github.com/tocsin-sec/tocsin/internal/expr"
 	"github.com/tocsin-sec/tocsin/internal/lang/eql"
@@ -18,51 +16,10 @@ import (
 
 var update = flag.Bool("update", false, "write what comes out into the files of testdata")
 
-// golden runs every query of a file of testdata: blocks of lines that begin with "> ", the query, and what answer
-// returned for it.
+// golden holds the answers to the queries of a file of testdata: see kqltest.Golden.
 func golden(t *testing.T, name string, answer func(query string) string) {
 	t.Helper()
-	path := filepath.Join("testdata", name)
-	file, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var out strings.Builder
-	var query []string
-	n := 0
-	flush := func() {
-		if query != nil {
-			n++
-			out.WriteString("> " + strings.Join(query, "\n> ") + "\n")
-			out.WriteString(strings.TrimRight(answer(strings.Join(query, "\n")), "\n") + "\n\n")
-		}
-		query = nil
-	}
-	lines := strings.Split(string(file), "\n")
-	for i, line := range lines {
-		if q, ok := strings.CutPrefix(line, "> "); ok {
-			if i > 0 && !strings.HasPrefix(lines[i-1], "> ") {
-				flush()
-			}
-			query = append(query, q)
-		} else if strings.HasPrefix(line, "# ") {
-			flush()
-			out.WriteString(line + "\n\n")
-		}
-	}
-	flush()
-	if n == 0 {
-		t.Fatalf("%s holds no query", path)
-	}
-	if *update {
-		if err := os.WriteFile(path, []byte(out.String()), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	if diff := cmp.Diff(string(file), out.String()); diff != "" {
-		t.Errorf("%s (-want +got; -update writes what came out):\n%s", path, diff)
-	}
+	kqltest.Golden(t, name, *update, answer)
 }
 
 // goldenQueries are the queries of the files of testdata.

@@ -185,34 +185,10 @@ func TestDocumentation(t *testing.T) {
 	}
 }
 
-// golden runs every query of a file of testdata: blocks of lines that begin with "> ", the query, and the answer to it.
+// golden holds the answers to the queries of a file of testdata: see kqltest.Golden.
 func golden(t *testing.T, name string, answer func(query string) string) {
 	t.Helper()
-	path := filepath.Join("testdata", name)
-	text, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var out strings.Builder
-	n := 0
-	for _, line := range strings.Split(string(text), "\n") {
-		if q, ok := strings.CutPrefix(line, "> "); ok {
-			n++
-			out.WriteString(line + "\n" + strings.TrimRight(answer(q), "\n") + "\n\n")
-		}
-	}
-	if n == 0 {
-		t.Fatalf("%s holds no query", path)
-	}
-	if *update {
-		if err := os.WriteFile(path, []byte(out.String()), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	if diff := cmp.Diff(string(text), out.String()); diff != "" {
-		t.Errorf("%s (-want +got; -update writes what came out):\n%s", path, diff)
-	}
+	kqltest.Golden(t, name, *update, answer)
 }
 
 // TestErrors holds what is said of queries that cannot be read or used.
