@@ -94,6 +94,8 @@ func (w *whereWriter) cond(c expr.Cond, not bool, depth int) clause {
 		return w.any(c.Field, not, within(c), restClause{})
 	case expr.Like:
 		return w.any(c.Field, not, w.like(c), likeRest(c))
+	case expr.Regexp:
+		return w.any(c.Field, not, w.regexp(c), regexRest(c))
 	case expr.Words:
 		return w.any(c.Field, not, words(c), restClause{})
 	case expr.Exists:
