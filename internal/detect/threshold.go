@@ -176,12 +176,17 @@ func (p *Program) termsOf(row *event.Event) []alert.Term {
 
 // buckets counts every group of the events that fulfil cond and returns those with enough of them.
 func (p *Program) buckets(ctx context.Context, env Env, cond expr.Cond) ([]*bucket, error) {
+	return p.bucketsWith(ctx, env, cond, int64(p.Rule.Threshold.Value))
+}
+
+// bucketsWith counts every group of the events that fulfil cond and returns those with at least so many of them.
+func (p *Program) bucketsWith(ctx context.Context, env Env, cond expr.Cond, least int64) ([]*bucket, error) {
 	var out []*bucket
 	err := eachRow(ctx, env, plan.Aggregate{In: p.scan(cond), By: p.byFields(), Aggs: []plan.Agg{{Name: columnCount, Fn: plan.Count},
 		{Name: columnFirst, Fn: plan.Min, Value: p.Time.Value()}, {Name: columnLast, Fn: plan.Max, Value: p.Time.Value()}}},
 		func(row *event.Event) error {
 			b := &bucket{terms: p.termsOf(row), count: row.Get(columnCount).Int(), first: row.Get(columnFirst).Time(), last: row.Get(columnLast).Time()}
-			if b.count >= int64(p.Rule.Threshold.Value) {
+			if b.count >= least {
 				b.key = keyOf(b.terms)
 				out = append(out, b)
 			}
@@ -205,20 +210,33 @@ func (p *Program) within(spans window.Spans) expr.Cond {
 
 // recount counts in buckets what no alert counted, event by event: where that begins is another time in each.
 func (p *Program) recount(ctx context.Context, env Env, cond expr.Cond, buckets []*bucket) error {
-	if len(buckets) == 0 {
-		return nil
+	for _, b := range buckets {
+		b.count = 0
 	}
+	return p.eachCounted(ctx, env, cond, buckets, nil, func(b *bucket, _ *event.Event, at time.Time) {
+		if b.count == 0 || at.Before(b.first) {
+			b.first = at
+		}
+		if b.count == 0 || at.After(b.last) {
+			b.last = at
+		}
+		b.count++
+	})
+}
+
+// eachCounted calls f with every event of the buckets that no alert counted and its time, once for each bucket that it is in;
+// besides what tells these it has paths.
+func (p *Program) eachCounted(ctx context.Context, env Env, cond expr.Cond, buckets []*bucket, paths []string, f func(*bucket, *event.Event, time.Time)) error {
 	byKey := map[string]*bucket{}
 	var free window.Spans
 	for _, b := range buckets {
-		b.count = 0
 		byKey[b.key] = b
 		free = free.Union(b.free)
 	}
 	if len(free) == 0 {
 		return nil
 	}
-	paths := append(p.by.paths(), p.Time.Paths()...)
+	paths = slices.Concat(p.by.paths(), p.Time.Paths(), paths)
 	node := plan.Project{Paths: paths, In: p.scan(expr.All(p.within(free), p.among(buckets), cond))}
 	return eachRow(ctx, env, node, func(e *event.Event) error {
 		at, timed := p.Time.Of(e)
@@ -230,17 +248,9 @@ func (p *Program) recount(ctx context.Context, env Env, cond expr.Cond, buckets 
 			return err
 		}
 		for _, terms := range groups {
-			b := byKey[keyOf(terms)]
-			if b == nil || !b.free.Contains(at) {
-				continue
+			if b := byKey[keyOf(terms)]; b != nil && b.free.Contains(at) {
+				f(b, e, at)
 			}
-			if b.count == 0 || at.Before(b.first) {
-				b.first = at
-			}
-			if b.count == 0 || at.After(b.last) {
-				b.last = at
-			}
-			b.count++
 		}
 		return nil
 	})
