@@ -203,10 +203,12 @@ func (r *reader) put(d *document, is string, c *cell) error {
 	case "tags":
 		var tags []string
 		for _, tag := range strings.FieldsFunc(c.text, func(r rune) bool { return r == ',' || r == ';' || r == '|' }) {
-			if tag = strings.TrimSpace(tag); tag != "" && !slices.Contains(tags, tag) {
+			if tag = strings.TrimSpace(tag); tag != "" {
 				tags = append(tags, tag)
 			}
 		}
+		slices.Sort(tags)
+		tags = slices.Compact(tags)
 		if len(tags) > 0 {
 			d.set("tags", event.Strings(tags...))
 		}

@@ -40,6 +40,7 @@ const (
 	MaxIndicators = 5_000_000 // of all files
 	MaxValue      = 32 << 10  // bytes of a value
 	MaxValues     = 100_000   // of one JSON object, those within others counted
+	MaxColumns    = 1000      // of a file, or members of a flat object
 )
 
 // The codes of diagnostics.
@@ -100,10 +101,13 @@ func total(of map[string]int) int {
 
 // Load reads files. What is wrong with one line, object or file does not stop the others; of a file that changed while it
 // was read nothing is used.
-func Load(files []rule.File) (*Files, diag.List) {
+func Load(files []rule.File) (*Files, diag.List) { return load(files, MaxIndicators) }
+
+// load is Load for so many indicators at most.
+func load(files []rule.File, most int) (*Files, diag.List) {
 	out := &Files{}
 	var problems diag.List
-	left := MaxIndicators
+	left := most
 	byStream := map[string]*table{}
 	for _, f := range files {
 		name := streamOf(f.Name)
@@ -113,7 +117,7 @@ func Load(files []rule.File) (*Files, diag.List) {
 			byStream[name.stream] = t
 			out.tables = append(out.tables, t)
 		}
-		r := &reader{table: t, left: left, account: Account{File: f.Name, Stream: t.stream, Refused: map[string]int{}, Other: map[string]int{}}}
+		r := &reader{table: t, left: left, most: most, account: Account{File: f.Name, Stream: t.stream, Refused: map[string]int{}, Other: map[string]int{}}}
 		r.file(f)
 		left = r.left
 		problems = append(problems, r.problems()...)

@@ -198,8 +198,8 @@ func (r *reader) document(v event.Value, at int) {
 		if strings.HasPrefix(f.Path, "data_stream.") {
 			continue
 		}
-		d.set(f.Path, f.Value)
-		d.observed = d.observed || isObservable(f.Path) || f.Path == "vulnerability.id"
+		d.fields = append(d.fields, f)
+		d.observed = d.observed || isObservable(f.Path) || f.Path == "threat.indicator" || f.Path == "vulnerability.id"
 	}
 	for _, ip := range e.Values("threat.indicator.ip") {
 		if _, _, err := readAddress(ip.Text()); err != nil {
@@ -218,6 +218,10 @@ func (r *reader) document(v event.Value, at int) {
 func (r *reader) flat(v event.Value, raw []byte, at int) {
 	var e event.Event
 	e.SetObject("", v, nil)
+	if len(e.Fields()) > MaxColumns {
+		r.refuse("too many values", CodeValue, at, at, "", "the object has more than %d values", MaxColumns)
+		return
+	}
 	place := func(name string) (from, to int) {
 		key := name[strings.LastIndexByte(name, '.')+1:]
 		n := max(0, bytes.Index(raw, []byte(`"`+key+`"`)))

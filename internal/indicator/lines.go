@@ -121,6 +121,10 @@ func (r *reader) header(names []string, at int) []column {
 
 // columns reads lines of columns from a place on.
 func (r *reader) columns(text string, begin int, columns []column, separator rune) {
+	if len(columns) > MaxColumns {
+		r.bad(CodeSyntax, 0, 0, "", "there are more than %d columns", MaxColumns)
+		return
+	}
 	records := csv.NewReader(strings.NewReader(text[begin:]))
 	records.Comma, records.Comment, records.TrimLeadingSpace, records.FieldsPerRecord, records.ReuseRecord = separator, '#', true, -1, true
 	places := lineCursor{text: text, line: 1, at: begin}

@@ -56,6 +56,9 @@ func (l *patternLowering) lower(n node) []alternative {
 			if len(out)*len(some) > maxAlternatives {
 				return l.tooMany(n)
 			}
+			if len(out) > 0 && len(some) > 0 && len(out[0])+len(some[0]) > maxAsked {
+				return l.cannot(n.span(), "the pattern asks for more than %d values at once", maxAsked)
+			}
 			var next []alternative
 			for _, a := range out {
 				for _, b := range some {

@@ -13,6 +13,7 @@ const (
 	maxPattern      = 256 << 10 // bytes
 	maxPatternDepth = 100
 	maxAlternatives = 1000 // indicators that it becomes
+	maxAsked        = 200  // values of each
 )
 
 // The grammar of STIX patterns (STIX 2.1 §9), as far as its meaning is kept:

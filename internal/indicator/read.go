@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sort"
 	"strings"
+	"unsafe"
 
 	"github.com/tocsin-sec/tocsin/internal/diag"
 	"github.com/tocsin-sec/tocsin/internal/event"
@@ -20,7 +21,8 @@ const maxTold = 5
 type reader struct {
 	table   *table
 	account Account
-	left    int // how many indicators may still come
+	left    int // how many indicators may still come, of most
+	most    int
 	text    string
 	told    diag.List
 	more    map[string]int  // diagnostics beyond maxTold, by code
@@ -43,7 +45,7 @@ func (r *reader) file(f rule.File) {
 		return
 	}
 	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))
-	r.text = string(data)
+	r.text = unsafe.String(unsafe.SliceData(data), len(data)) // nobody writes to it
 	switch head := bytes.TrimLeft(data, " \t\r\n"); {
 	case len(head) == 0:
 		r.bad(CodeNone, 0, 0, "", "the file is empty: it holds no indicator")
@@ -70,20 +72,25 @@ func beginsList(rest []byte) bool {
 // say adds a diagnostic, unless there are enough of its code.
 func (r *reader) say(d diag.Diagnostic) {
 	d.File = r.account.File
+	if r.enough(d.Code) {
+		if r.more == nil {
+			r.more = map[string]int{}
+		}
+		r.more[d.Code]++
+		return
+	}
+	r.told = append(r.told, d)
+}
+
+// enough reports whether so many diagnostics of a code were told that others are counted alone.
+func (r *reader) enough(code string) bool {
 	n := 0
 	for _, told := range r.told {
-		if told.Code == d.Code {
+		if told.Code == code {
 			n++
 		}
 	}
-	if n < maxTold {
-		r.told = append(r.told, d)
-		return
-	}
-	if r.more == nil {
-		r.more = map[string]int{}
-	}
-	r.more[d.Code]++
+	return n == maxTold
 }
 
 // at is a diagnostic at a part of the text.
@@ -217,8 +224,10 @@ func (d *document) finish() []event.Field {
 // withAddresses adds to a network its own address: the field then has a value that is one, which threat.indicator.ip:* finds.
 func withAddresses(v event.Value) event.Value {
 	var out []event.Value
+	seen := map[string]bool{}
 	add := func(v event.Value) {
-		if !slices.ContainsFunc(out, func(o event.Value) bool { return o.Text() == v.Text() }) {
+		if !seen[v.Text()] {
+			seen[v.Text()] = true
 			out = append(out, v)
 		}
 	}
@@ -247,7 +256,7 @@ func (r *reader) add(d *document) (added bool) {
 	if r.left == 0 {
 		if !r.full {
 			r.full = true
-			r.say(diag.Diagnostic{Code: CodeTooMany, Message: fmt.Sprintf("there are more than %d indicators: what comes from here on is left out", MaxIndicators)})
+			r.say(diag.Diagnostic{Code: CodeTooMany, Message: fmt.Sprintf("there are more than %d indicators: what comes from here on is left out", r.most)})
 		}
 		return false
 	}

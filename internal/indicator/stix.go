@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unsafe"
 
 	"github.com/zeebo/xxh3"
 
@@ -225,9 +226,13 @@ func tactic(phase string) string {
 
 // pattern takes the alternatives of a pattern, each with what d says.
 func (r *reader) pattern(d *document, text string, raw []byte, at int) {
-	place := bytes.Index(raw, []byte(text))
+	place := strings.Index(unsafe.String(unsafe.SliceData(raw), len(raw)), text)
 	locate := func(found diag.Diagnostic, severity diag.Severity) {
 		found.Severity = severity
+		if r.enough(found.Code) {
+			r.say(found)
+			return
+		}
 		if place >= 0 && text != "" {
 			found = found.In(r.account.File, r.text, at+place)
 		} else { // it has escapes: the place of the object is told besides

@@ -1,0 +1,4 @@
+package indicator
+
+// LoadAtMost is Load for so many indicators at most.
+var LoadAtMost = load
