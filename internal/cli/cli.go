@@ -60,7 +60,8 @@ type commands struct {
 	Scan     scanCommand     `cmd:"" help:"Run rules over CloudTrail files and print the alerts."`
 	Query    queryCommand    `cmd:"" help:"Search stored events with KQL."`
 	Alerts   alertsCommand   `cmd:"" help:"List and release alerts that rules left out."`
-	Rules    rulesCommand    `cmd:"" help:"Check, explain and lint rules."`
+	Rules    rulesCommand    `cmd:"" help:"Check, show and lint rules."`
+	Explain  explainCommand  `cmd:"" help:"Say why a rule did, or did not, fire."`
 	Test     testCommand     `cmd:"" help:"Run the tests that stand beside rules."`
 	Version  versionCommand  `cmd:"" help:"Print the version."`
 	DemoData demoDataCommand `cmd:"" hidden:"" help:"Write CloudTrail files like the bundled ones, of any size."`

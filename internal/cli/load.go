@@ -67,7 +67,7 @@ type chooser func(head []byte) input
 
 // loading is what a load needs.
 type loading struct {
-	db       store.Store
+	db       store.Writer
 	choose   chooser
 	clock    func() time.Time
 	progress *progress
