@@ -36,9 +36,9 @@ type candidates struct {
 func (b *builder) candidates(in plan.Node, order plan.Order, stages []plan.Stage, wantSorted bool) (c *candidates, sorted bool, err error) {
 	c = &candidates{ctx: b.ctx, order: order, time: order.Value()}
 	for _, s := range stages {
-		c.conds = append(c.conds, s.Cond)
+		c.conds = append(c.conds, expr.Indexed(s.Cond, indexOver))
 	}
-	some := plan.Filter{In: in, Cond: expr.Some(c.conds...)}
+	some := plan.Filter{In: in, Cond: anyStage(stages)}
 	ok := false
 	if wantSorted {
 		if c.in, ok, err = b.leaf(order.Sort(some)); ok && err == nil {
@@ -52,6 +52,15 @@ func (b *builder) candidates(in plan.Node, order plan.Order, stages []plan.Stage
 		c.in, err = b.build(in)
 	}
 	return c, false, err
+}
+
+// anyStage is the condition that an event is of one of the stages.
+func anyStage(stages []plan.Stage) expr.Cond {
+	conds := make([]expr.Cond, len(stages))
+	for i, s := range stages {
+		conds[i] = s.Cond
+	}
+	return expr.Some(conds...)
 }
 
 // next returns the next event that is of a stage. timed is false of events that have no time, or several.

@@ -262,8 +262,14 @@ func (c Anywhere) inside(path string, v event.Value) bool {
 
 // fits reports whether text fits one of the patterns.
 func (c Fits) fits(text string) bool {
+	if c.Fold {
+		text = Fold(text)
+	}
 	for _, p := range c.Patterns {
-		if p.Fits(text, c.Fold) {
+		if c.Fold {
+			p = p.folded()
+		}
+		if p.fits(text) {
 			return true
 		}
 	}

@@ -60,13 +60,28 @@ func (p Pattern) String() string {
 // Fits reports whether the whole of s fits p. The time is bounded by len(s) times the size of p.
 func (p Pattern) Fits(s string, fold bool) bool {
 	if fold {
-		folded := Pattern{Parts: make([]PatternPart, len(p.Parts))}
-		for i, part := range p.Parts {
-			folded.Parts[i] = PatternPart{Literal: Fold(part.Literal), One: part.One}
-		}
-		return folded.fits(Fold(s))
+		return p.folded().fits(Fold(s))
 	}
 	return p.fits(s)
+}
+
+// folded is p with folded literals: p itself, most often.
+func (p Pattern) folded() Pattern {
+	for i, part := range p.Parts {
+		if small(part.Literal) {
+			continue
+		}
+		folded := Fold(part.Literal)
+		if folded == part.Literal {
+			continue
+		}
+		parts := append([]PatternPart(nil), p.Parts...)
+		for parts[i].Literal = folded; i < len(parts); i++ {
+			parts[i].Literal = Fold(parts[i].Literal)
+		}
+		return Pattern{parts}
+	}
+	return p
 }
 
 // fits goes back to the last star alone: what an earlier star swallowed never has to grow again.
@@ -102,6 +117,16 @@ func (p Pattern) fits(s string) bool {
 		backAt += n
 		part, at = backPart+1, backAt
 	}
+}
+
+// small reports whether s has neither capitals nor other than ASCII letters: it is folded.
+func small(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c >= utf8.RuneSelf || 'A' <= c && c <= 'Z' {
+			return false
+		}
+	}
+	return true
 }
 
 // Fold maps every character to one of its case class, the same for all of the class, so that two texts that differ in

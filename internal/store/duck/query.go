@@ -48,7 +48,7 @@ func shape(p plan.Node) (*query, error) {
 		if q.limit >= 0 || q.cut {
 			return nil, &store.Unsupported{Node: p, Why: "a filter above a limit or a projection"}
 		}
-		q.cond = expr.All(q.cond, p.Cond)
+		q.cond = expr.All(q.cond, expr.Indexed(p.Cond, maxClauseIn))
 		return q, nil
 	case plan.SemiJoin:
 		return shape(plan.Filter{In: p.In, Cond: p.Cond()})
