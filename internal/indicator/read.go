@@ -111,7 +111,7 @@ func (r *reader) warn(code string, from, to int, hint, format string, args ...an
 func (r *reader) problems() diag.List {
 	if r.refanged > 0 {
 		d := r.firstRefanged
-		d.Message = fmt.Sprintf("%s such as this one made harmless, 1.2.3[.]4 or hxxp://: read as they were meant", many(r.refanged, "value is", "values are"))
+		d.Message = fmt.Sprintf("%s written so that nobody follows it (1.2.3[.]4, hxxp://), and read as it was meant", many(r.refanged, "value is", "values are"))
 		r.say(d)
 	}
 	if r.guessed > 0 {
