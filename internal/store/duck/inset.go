@@ -23,7 +23,9 @@ import (
 // asks for a chunk of values at a time by the function in_set(number, value), which calls back. So a set costs DuckDB
 // neither memory nor files, there is nothing to load, to keep or to drop, and a value is in a set for SQL where it is for
 // Go. A query has numbers for its sets for as long as it runs. A table to join with would be hashed anew by every
-// statement, of which there is one for each segment: with a million values 0.2 s each, whatever the segment's size.
+// statement, of which there is one for each segment: a million names take 14 ms for IN and 60 ms for NOT IN or OR, however
+// few rows there are, where looking up 10,000 rows takes 0.3 ms. (It wins, by half, where a million values of one segment all
+// differ: else DuckDB asks once for each entry of a dictionary.)
 
 const inSet = "in_set"
 
