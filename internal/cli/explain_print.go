@@ -17,6 +17,9 @@ var shownPaths = []string{"cloud.account.id", "user.name", "service.name", "aws.
 	"aws.cloudtrail.user_identity.invoked_by", "aws.cloudtrail.user_identity.type", "host.name", "source.ip", "source.address",
 	"source.geo.country_iso_code", "source.as.organization.name", "event.action", "@timestamp"}
 
+// leastWord is how narrow a column of a name may get.
+const leastWord = 12
+
 // painted colours s for a terminal.
 func (r *results) painted(s string, c ...text.Color) string {
 	if !r.colour {
@@ -28,6 +31,15 @@ func (r *results) painted(s string, c ...text.Color) string {
 // outcomes are the words of a tree, all equally wide.
 var outcomeColours = map[string]text.Colors{explain.IsTrue: {text.FgGreen}, explain.IsFalse: {text.FgRed}, explain.IsMissing: {text.FgYellow},
 	explain.IsUnknown: {text.FgYellow}}
+
+// told writes a title and lines beside it, which break where a terminal ends.
+func told(out *results, title string, lines ...string) {
+	var broken []string
+	for _, line := range lines {
+		broken = append(broken, wrapped(printable(line), room(out.screen, 11))...)
+	}
+	titled(out, title, broken...)
+}
 
 // capital writes the first letter large, as a sentence begins.
 func capital(s string) string {
@@ -43,15 +55,15 @@ func writeEventAnswer(out *results, r *rule.Rule, a explain.EventAnswer) {
 		fmt.Fprintln(out, out.painted(line, text.Bold))
 	}
 	fmt.Fprintln(out)
-	titled(out, "rule", fmt.Sprintf("%s (%s)", r.Name, r.RuleID))
-	titled(out, "event", fmt.Sprintf("%s of %s", a.ID, a.Stream))
+	told(out, "rule", fmt.Sprintf("%s (%s)", r.Name, r.RuleID))
+	told(out, "event", fmt.Sprintf("%s of %s", a.ID, a.Stream))
 	when := "none: it has no " + a.TimeField
 	if a.Time != "" {
 		when = fmt.Sprintf("%s (%s)", a.Time, a.TimeField)
 	}
-	titled(out, "time", when)
-	titled(out, "because", a.Causes...)
-	titled(out, "besides", a.Facts...)
+	told(out, "time", when)
+	told(out, "because", a.Causes...)
+	told(out, "besides", a.Facts...)
 	tree := func(title string, n *explain.Node) {
 		if n == nil {
 			return
@@ -102,13 +114,27 @@ func writeNode(out *results, n *explain.Node, depth int) {
 		saw = append(saw, r.String())
 	}
 	line := printable(n.Text)
+	if out.width > 0 {
+		for i, part := range wrapped(strings.TrimRight(fmt.Sprintf("%s   ← %s", line, printable(strings.Join(saw, "; ")+hinted(n.Hint))), " ←"), room(out.screen, 10+2*depth)) {
+			if i > 0 {
+				fmt.Fprintf(out, "%*s", 10+2*depth, "")
+			}
+			fmt.Fprintln(out, part)
+		}
+		return
+	}
 	if len(saw) > 0 {
-		line += "   " + out.painted("← "+printable(strings.Join(saw, "; ")), text.Faint)
+		line += "   ← " + printable(strings.Join(saw, "; "))
 	}
-	if n.Hint != "" {
-		line += out.painted(" ("+printable(n.Hint)+")", text.FgYellow)
+	fmt.Fprintln(out, line+printable(hinted(n.Hint)))
+}
+
+// hinted is a hint behind what it is about.
+func hinted(hint string) string {
+	if hint == "" {
+		return ""
 	}
-	fmt.Fprintln(out, line)
+	return " (" + hint + ")"
 }
 
 // writeSpanAnswer prints what became of events.
@@ -117,11 +143,11 @@ func writeSpanAnswer(out *results, r *rule.Rule, asked explain.Asked, a explain.
 		fmt.Fprintln(out, out.painted(line, text.Bold))
 	}
 	fmt.Fprintln(out)
-	titled(out, "rule", fmt.Sprintf("%s (%s)", r.Name, r.RuleID))
-	titled(out, "events", fmt.Sprintf("%s that match %s", thousands(a.Events), asked.Text),
+	told(out, "rule", fmt.Sprintf("%s (%s)", r.Name, r.RuleID))
+	told(out, "events", fmt.Sprintf("%s that match %s", thousands(a.Events), asked.Text),
 		fmt.Sprintf("from %s to %s", instant(asked.From), instant(asked.To)))
 	for _, u := range a.Unread {
-		titled(out, "", fmt.Sprintf("%s in %s, which the rule does not read", thousands(u.Events), u.Stream))
+		told(out, "", fmt.Sprintf("%s in %s, which the rule does not read", thousands(u.Events), u.Stream))
 	}
 	writeClauses(out, a)
 	for i, x := range a.Exceptions {
@@ -130,7 +156,7 @@ func writeSpanAnswer(out *results, r *rule.Rule, asked explain.Asked, a explain.
 			fmt.Fprintln(out)
 			title = "exceptions"
 		}
-		titled(out, title, fmt.Sprintf("%q hides %s", x.Name, counted(x.Hides, "event")))
+		told(out, title, fmt.Sprintf("%q hides %s", x.Name, counted(x.Hides, "event")))
 	}
 	writeFates(out, a)
 	if len(a.Groups) > 0 {
@@ -143,7 +169,8 @@ func writeSpanAnswer(out *results, r *rule.Rule, asked explain.Asked, a explain.
 			}
 			rows = append(rows, []string{thousands(g.Count), thousands(g.Needs), different, printable(g.From), short(g.Group, maxRule)})
 		}
-		writeTable(out, []string{"EVENTS", "OF", "DIFFERENT", "WINDOW FROM", "GROUP"}, rows, false)
+		header, rows := narrowed([]string{"EVENTS", "OF", "DIFFERENT", "WINDOW FROM", "GROUP"}, rows, out.screen, leastWord, 4)
+		writeTable(out, header, rows, false)
 	}
 	if p := a.Partial; p != nil && len(p.Events)+len(p.Next) > 0 {
 		fmt.Fprintln(out)
@@ -155,11 +182,12 @@ func writeSpanAnswer(out *results, r *rule.Rule, asked explain.Asked, a explain.
 			}
 			rows = append(rows, []string{fmt.Sprint(e.Stage), met, e.Time, short(e.ID, maxFrom), printable(e.Stream)})
 		}
-		writeTable(out, []string{"STAGE", "", "TIME", "EVENT", "STREAM"}, rows, false)
+		header, rows := narrowed([]string{"STAGE", "", "TIME", "EVENT", "STREAM"}, rows, out.screen, leastWord, 3, 4)
+		writeTable(out, header, rows, false)
 	}
 	if len(a.Notes) > 0 {
 		fmt.Fprintln(out)
-		titled(out, "note", a.Notes...)
+		told(out, "note", a.Notes...)
 	}
 }
 
@@ -176,7 +204,8 @@ func writeClauses(out *results, a explain.SpanAnswer) {
 		}
 		rows = append(rows, []string{thousands(c.Fails), first, alone, thousands(c.Missing), strings.Repeat("  ", c.Depth) + short(c.Text, 200)})
 	}
-	writeTable(out, []string{"FAILS", "FIRST", "ALONE", "MISSING", "CLAUSE"}, rows, false)
+	header, rows := narrowed([]string{"FAILS", "FIRST", "ALONE", "MISSING", "CLAUSE"}, rows, out.screen, leastRule, 4)
+	writeTable(out, header, rows, false)
 }
 
 func writeFates(out *results, a explain.SpanAnswer) {
@@ -188,7 +217,8 @@ func writeFates(out *results, a explain.SpanAnswer) {
 	for _, f := range a.Fates {
 		rows = append(rows, []string{thousands(int64(f.Count)), f.Text})
 	}
-	writeTable(out, []string{"EVENTS", "WHAT BECAME OF THEM"}, rows, false)
+	header, rows := narrowed([]string{"EVENTS", "WHAT BECAME OF THEM"}, rows, out.screen, leastRule, 1)
+	writeTable(out, header, rows, false)
 	rows = nil
 	for _, f := range a.Fates {
 		for _, x := range f.Examples {
@@ -203,8 +233,19 @@ func writeFates(out *results, a explain.SpanAnswer) {
 		}
 	}
 	fmt.Fprintln(out)
-	header := []string{"TIME (UTC)", "WHAT", "EVENT", "WHO", "WHY"}
-	writeTable(out, header, rows, false)
+	header = []string{"TIME (UTC)", "WHAT", "EVENT", "WHO", "WHY"}
+	if fits(header, rows, out.screen) {
+		writeTable(out, header, rows, false)
+		return
+	}
+	for _, r := range rows {
+		fmt.Fprintf(out, "%s  %s\n", r[0], out.painted(r[1], text.Bold))
+		for _, part := range r[2:] {
+			for _, line := range wrapped(part, room(out.screen, 4)) {
+				fmt.Fprintf(out, "    %s\n", line)
+			}
+		}
+	}
 }
 
 // described is who did something, and from where.

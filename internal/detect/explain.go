@@ -29,8 +29,13 @@ func (p *Program) Asked(now time.Time) (expr.Cond, error) {
 	return cond, nil
 }
 
+// Dated reports whether the query or the filters hold date math, so that they ask something else at each run.
+func (p *Program) Dated() bool { return p.lower != nil }
+
 // Exceptions calls f with every exception that counts in a run at now, and the condition of the events that it hides.
-func (p *Program) Exceptions(now time.Time, f func(item *exception.Item, hides expr.Cond)) { p.hidden.Each(now, f) }
+func (p *Program) Exceptions(now time.Time, f func(item *exception.Item, hides expr.Cond)) {
+	p.hidden.Each(now, f)
+}
 
 // Reads are the paths that a run reads of every candidate; nil: all of them.
 func (p *Program) Reads() []string { return slices.Clone(p.reads) }
@@ -150,6 +155,9 @@ func (p *Program) OutcomeOf(a *Alerted, e *event.Event) (Outcome, error) {
 			if f := g.named[id]; f != nil {
 				return Outcome{Alert: f.Alert, Folded: true}, nil
 			}
+		}
+		if !g.covered.Contains(at) {
+			continue
 		}
 		for _, f := range g.folds {
 			if !f.Covers.Contains(at) {

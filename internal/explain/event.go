@@ -84,11 +84,11 @@ func Event(ctx context.Context, q Question, e *event.Event) (EventAnswer, error)
 	a.stages(q, parts, e)
 	if parts.query != nil && found != (expr.Matches(parts.all().cond, e)) {
 		// The words of the language do not tell the whole condition, such as that a field has no values at all.
-		a.Query, a.Filters = conditions(asked).eval(e), nil
+		a.Query, a.Filters = explained(expr.Explain(asked, e), e), nil
 	}
 	p.Exceptions(now, func(item *exception.Item, hides expr.Cond) {
 		if a.Exception == nil && expr.Matches(hides, e) {
-			a.Exception = &ExceptionAnswer{Name: item.Name, Query: conditions(hides).eval(e)}
+			a.Exception = &ExceptionAnswer{Name: item.Name, Query: explained(expr.Explain(hides, e), e)}
 			a.Exception.Query.prune(nil)
 		}
 	})

@@ -39,6 +39,27 @@ func (c *clause) eval(e *event.Event) *Node {
 	return n
 }
 
+// explained is a condition that no language's words are at hand for.
+func explained(x expr.Explained, e *event.Event) *Node {
+	n := &Node{truth: x.Truth, Outcome: outcome(x.Truth)}
+	switch x.Cond.(type) {
+	case expr.And:
+		n.Join = joinAnd
+	case expr.Or:
+		n.Join = joinOr
+	case expr.Not:
+		n.Join = joinNot
+	default:
+		n.Text = clip(phrase(x.Cond), maxClause)
+		n.read(x.Cond, e)
+		return n
+	}
+	for _, part := range x.Parts {
+		n.Nodes = append(n.Nodes, explained(part, e))
+	}
+	return n
+}
+
 func outcome(t expr.Truth) string {
 	return [...]string{expr.False: IsFalse, expr.Null: IsUnknown, expr.True: IsTrue}[t]
 }

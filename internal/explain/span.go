@@ -189,6 +189,9 @@ func (s *spanRun) run(ctx context.Context) error {
 		return err
 	}
 	s.answer.Fates, s.answer.Clauses = []Fate{}, []ClauseCount{}
+	if s.Program.Dated() {
+		s.answer.Notes = append(s.answer.Notes, "the query holds date math, and is read here as in the run at "+clock(s.now))
+	}
 	if err := s.streams(ctx); err != nil {
 		return err
 	}
