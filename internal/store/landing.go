@@ -22,6 +22,16 @@ type Landing struct {
 	Ingested []Span `json:"ingested"` // of event.ingested, or @timestamp where an event has none
 }
 
+// Gone reports whether everything that landed lies on days before the given one: once these are dropped it tells of nothing.
+func (l Landing) Gone(before Day) bool {
+	for _, s := range l.Time {
+		if DayOf(s.To) >= before {
+			return false
+		}
+	}
+	return true
+}
+
 // LandingID is the record ID of a landing; IDs sort by seq. LandingID(seq+1, "") lists those after seq.
 func LandingID(seq uint64, stream string) string { return fmt.Sprintf("%016x/%s", seq, stream) }
 

@@ -9,8 +9,8 @@ import (
 )
 
 // DropSegments removes the events of the streams that streams names (nil: all but alerts) whose day of @timestamp lies
-// before the given one, with the sightings that these days fed, and returns the number of days of streams removed. What
-// the file frees is used again by later commits.
+// before the given one, with the sightings that these days fed and the landings that tell of them alone, and returns the number
+// of days of streams removed. What the file frees is used again by later commits.
 func (s *Store) DropSegments(ctx context.Context, before store.Day, streams []string) (int, error) {
 	s.writing.Lock()
 	defer s.writing.Unlock()
@@ -54,6 +54,9 @@ func (s *Store) DropSegments(ctx context.Context, before store.Day, streams []st
 			return 0, s.rollBack(w, fmt.Errorf("drop segments: %w", err))
 		}
 	}
+	if err := s.dropLandings(ctx, w, before, streams); err != nil {
+		return 0, s.rollBack(w, fmt.Errorf("drop segments: %w", err))
+	}
 	s.layout.Lock()
 	defer s.layout.Unlock()
 	if err := w.exec(context.WithoutCancel(ctx), "COMMIT"); err != nil {
@@ -77,4 +80,25 @@ func (s *Store) DropSegments(ctx context.Context, before store.Day, streams []st
 		}
 	}
 	return len(days), nil
+}
+
+// dropLandings removes in the open transaction the landings of streams that tell of days before the given one alone.
+func (s *Store) dropLandings(ctx context.Context, w *conn, before store.Day, streams []string) error {
+	var gone []store.RecordWrite
+	err := w.each(ctx, "SELECT id, doc FROM record WHERE kind = "+blob(store.LandingKind), func(cols []vector, n int) error {
+		for i := range n {
+			l, err := store.ParseLanding(store.Record{Kind: store.LandingKind, ID: cols[0].str(i), Data: cols[1].bytes(i)})
+			if err != nil {
+				return err
+			}
+			if store.Selects(streams, l.Stream) && l.Gone(before) {
+				gone = append(gone, store.RecordWrite{Kind: store.LandingKind, ID: strings.Clone(cols[0].str(i))})
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return s.writeRecords(ctx, w, gone)
 }

@@ -177,7 +177,8 @@ func timesAt(e *event.Event, path string) []time.Time {
 }
 
 // DropSegments removes the events of the streams that streams names (nil: all but alerts) whose day of @timestamp lies
-// before the given one, with the sightings that these days fed, and returns the number of days of streams removed.
+// before the given one, with the sightings that these days fed and the landings that tell of them alone, and returns the number
+// of days of streams removed.
 func (s *Store) DropSegments(_ context.Context, before store.Day, streams []string) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -204,6 +205,18 @@ func (s *Store) DropSegments(_ context.Context, before store.Day, streams []stri
 	for id := range s.sightings {
 		if gone(id.stream, id.segment) {
 			delete(s.sightings, id)
+		}
+	}
+	for id, r := range s.records {
+		if id.kind != store.LandingKind {
+			continue
+		}
+		l, err := store.ParseLanding(r)
+		if err != nil {
+			return 0, err
+		}
+		if store.Selects(streams, l.Stream) && l.Gone(before) {
+			delete(s.records, id)
 		}
 	}
 	s.rows, s.view = kept, nil

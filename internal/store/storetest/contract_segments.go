@@ -42,6 +42,25 @@ func dropSegments(t *testing.T, s *suite) {
 		Records:   []store.RecordWrite{{Kind: "rule", ID: "r", Data: []byte(`{}`)}},
 	}
 	s.apply(1, fill)
+	// landed is in which commits what is left landed, by stream.
+	landed := func(want string) {
+		t.Helper()
+		list, err := s.List(context.Background(), store.LandingKind, "", 100)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, r := range list {
+			l, err := store.ParseLanding(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got = append(got, fmt.Sprintf("%s/%d", l.Stream, l.Seq))
+		}
+		equal(t, "landings", want, strings.Join(got, " "))
+	}
+	const everywhere = ".alerts-security.alerts-default/1 logs-a/1 logs-b/1"
+	landed(everywhere)
 	old := s.latest()
 	drop(march, 0)
 	s.finds("scan", "a1 a2 a3 b1 b3")
@@ -51,6 +70,7 @@ func dropSegments(t *testing.T, s *suite) {
 	equal(t, "sightings", "1 on 3 in logs-a/3: 03:00:00.000-03:00:00.000 ×1 h03\n1 on 3 in logs-b/1: 05:00:00.000-05:00:00.000 ×1 h05",
 		strings.Join(s.sightings("p", nil), "\n"))
 	equal(t, "rows of an older snapshot", 3, len(s.rows(parsed(t, "scan"), old)))
+	landed(everywhere) // which tell of the third, too
 	drop(march+2, 0, "logs-a")
 	drop(march+1, 1) // all but alerts: what is left of the first
 	s.finds("scan", "a3 b3")
@@ -65,6 +85,11 @@ func dropSegments(t *testing.T, s *suite) {
 	c := s.apply(2, &store.Change{Events: []*event.Event{at("logs-a", 1), at("logs-a", 3)}})
 	equal(t, "outcome", "stored 1 duplicates 1 conflicts 0 misfits 0 alerts []", outcome(c))
 	s.finds("scan", "a1 a3 b3")
+	landed(everywhere + " logs-a/2")
+	drop(march+1, 1, "logs-a") // what came again, and its landing
+	landed(everywhere)
+	drop(march+5, 2)
+	landed(".alerts-security.alerts-default/1")
 	if _, err := s.Get(context.Background(), "rule", "r"); err != nil {
 		t.Errorf("records are kept: %v", err)
 	}
