@@ -145,6 +145,7 @@ func TestFormats(t *testing.T) {
 	f("f.txt", "D41D8CD98F00B204E9800998ECF8427E\nHKEY_LOCAL_MACHINE\\Software\\Evil", "note IND0205 1:1", "file.hash.md5=d41d8cd98f00b204e9800998ecf8427e type=file",
 		`registry.hive=HKLM registry.key=Software\\Evil registry.path=HKLM\\Software\\Evil type=windows-registry-key`)
 	f("f.txt", "198.51.100.7\n0.0.0.0/0\nfe80::1%eth0\nwhat is this\nx\x00y\n\xff\xfe", "IND0201 2:1, IND0201 3:1, IND0201 4:1, IND0201 5:1, IND0102 6:1, note IND0205 1:1", ip)
+	f("f.txt", "0.0.0.0 evil.example # ads\n127.0.0.1  bad.example\n", "note IND0205 1:9", "type=domain-name url.domain=evil.example", "type=domain-name url.domain=bad.example")
 	f("f.txt", "", "IND0106")
 	f("f.txt", "# nothing\n", "IND0106 1:1")
 	// Columns have names.

@@ -216,6 +216,9 @@ func (r *reader) values(text string, at int) {
 			value, _, _ = strings.Cut(value, sign)
 		}
 		value = strings.Trim(strings.TrimSpace(value), `"'`)
+		if host, name, ok := strings.Cut(value, " "); ok && (host == "0.0.0.0" || host == "127.0.0.1") { // as a file of hosts blocks names
+			value = strings.TrimSpace(name)
+		}
 		r.account.Read++
 		from := begin + max(0, strings.Index(line, value))
 		if !utf8.ValidString(value) {

@@ -48,7 +48,7 @@ func (r *reader) file(f rule.File) {
 	r.text = unsafe.String(unsafe.SliceData(data), len(data)) // nobody writes to it
 	switch head := bytes.TrimLeft(data, " \t\r\n"); {
 	case len(head) == 0:
-		r.bad(CodeNone, 0, 0, "", "the file is empty: it holds no indicator")
+		r.warn(CodeNone, 0, 0, "", "the file is empty: it holds no indicator")
 	case bytes.HasPrefix(head, []byte("\xff\xfe")), bytes.HasPrefix(head, []byte("\xfe\xff")):
 		r.bad(CodeUnreadable, 0, 0, "save it as UTF-8", "the file is UTF-16")
 	case bytes.HasPrefix(head, []byte("PK\x03\x04")), bytes.HasPrefix(head, []byte("\x1f\x8b")):
@@ -59,7 +59,7 @@ func (r *reader) file(f rule.File) {
 		r.lines(r.text)
 	}
 	if r.account.Read == 0 && r.account.RefusedTotal() == 0 && len(r.told) == 0 {
-		r.bad(CodeNone, 0, 0, "", "the file holds no indicator")
+		r.warn(CodeNone, 0, 0, "", "the file holds no indicator")
 	}
 }
 
@@ -223,6 +223,9 @@ func (d *document) finish() []event.Field {
 
 // withAddresses adds to a network its own address: the field then has a value that is one, which threat.indicator.ip:* finds.
 func withAddresses(v event.Value) event.Value {
+	if v.IsScalar() && strings.IndexByte(v.Text(), '/') < 0 {
+		return v
+	}
 	var out []event.Value
 	seen := map[string]bool{}
 	add := func(v event.Value) {
