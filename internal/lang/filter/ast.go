@@ -1,8 +1,11 @@
 package filter
 
-import "github.com/tocsin-sec/tocsin/internal/expr"
+import (
+	"github.com/tocsin-sec/tocsin/internal/expr"
+	"github.com/tocsin-sec/tocsin/internal/lang/lucene"
+)
 
-// Node is a query: *All, *None, *Bool, *Term, *Match, *Wildcard, *Range, *Exists or *Nested. Trees are not changed once
+// Node is a query: *All, *None, *Bool, *Term, *Match, *Wildcard, *Range, *Exists, *Text or *Nested. Trees are not changed once
 // made.
 type Node interface {
 	// Place is where the query stands.
@@ -73,6 +76,14 @@ type Exists struct {
 	At    Place
 }
 
+// Text is a query in Lucene's language.
+type Text struct {
+	Query lucene.Node
+	// Analysed has what stands before the star of a pattern analysed as its field is.
+	Analysed bool
+	At       Place
+}
+
 // Nested asks for one object at Path that alone fulfils Node, whose fields have their full paths.
 type Nested struct {
 	Path string
@@ -89,6 +100,7 @@ func (*Wildcard) node() {}
 func (*Range) node()    {}
 func (*Exists) node()   {}
 func (*Nested) node()   {}
+func (*Text) node()     {}
 
 // Place is where the query stands.
 func (n *All) Place() Place { return n.At }
@@ -116,6 +128,9 @@ func (n *Exists) Place() Place { return n.At }
 
 // Place is where the query stands.
 func (n *Nested) Place() Place { return n.At }
+
+// Place is where the query stands.
+func (n *Text) Place() Place { return n.At }
 
 // walk calls visit for n and every query below it.
 func walk(n Node, visit func(Node)) {

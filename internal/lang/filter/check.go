@@ -6,6 +6,7 @@ import (
 
 	"github.com/tocsin-sec/tocsin/internal/diag"
 	"github.com/tocsin-sec/tocsin/internal/expr"
+	"github.com/tocsin-sec/tocsin/internal/lang/lucene"
 	"github.com/tocsin-sec/tocsin/internal/plan"
 )
 
@@ -60,6 +61,12 @@ func Check(n Node, r plan.Resolver) diag.List {
 			}
 		case *Range:
 			declared(n.Field, n.At)
+		case *Text:
+			for _, d := range lucene.Check(n.Query, r) {
+				if d.Severity != diag.Error { // Lower tells of errors
+					warn(n.At, d.Code, d.Hint, "%s", d.Message)
+				}
+			}
 		case *Exists:
 			if !strings.Contains(n.Field, "*") {
 				declared(n.Field, n.At)

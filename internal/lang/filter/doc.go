@@ -22,11 +22,13 @@
 //	wildcard prefix                                a pattern: * any characters, ? one, \ makes the next an ordinary one
 //	range                                          gt, gte, lt, lte (or from, to, include_lower, include_upper)
 //	exists                                         a value, whatever it is
+//	query_string                                   a query in Lucene's language, as package lucene reads it
 //	nested                                         one object of a list fulfils it all
 //
 // What only changes scores, highlights or execution (boost, _name, rewrite, score_mode, inner_hits …) is passed over.
 // Everything else is refused with a diagnostic that names its path, filters[2].query.bool.must[0].script: a filter is
-// never applied in part. Scripts, ids, regular expressions, fuzziness and queries in texts (query_string) are not applied.
+// never applied in part. Scripts, ids, regular expressions and fuzziness are not applied, of query_string no fields and no
+// default operator but OR.
 //
 // How a value is read depends on its field's type, as in package kql: a value that is none of its type is an error, an
 // event without the field fulfils nothing, of several values one must. Letters folded by case_insensitive are all letters

@@ -16,6 +16,7 @@ import (
 	"github.com/tocsin-sec/tocsin/internal/lang/filter"
 	"github.com/tocsin-sec/tocsin/internal/lang/filter/filtertest"
 	"github.com/tocsin-sec/tocsin/internal/lang/kql/kqltest"
+	"github.com/tocsin-sec/tocsin/internal/lang/lucene"
 	"github.com/tocsin-sec/tocsin/internal/rule"
 )
 
@@ -236,6 +237,8 @@ func TestCheck(t *testing.T) {
 	f(`{'term':{'t':'Foo'}}`, filter.CodeUnanalysed)
 	f(`{'term':{'t':{'value':'Foo','case_insensitive':true}}}`)
 	f(`{'terms':{'t':['foo','a b']}}`, filter.CodeUnanalysed)
+	f(`{'query_string':{'query':'k:a AND NOT l:5'}}`)
+	f(`{'query_string':{'query':'kk:a OR k:(a or b)'}}`, lucene.CodeUnknownField, lucene.CodeSmallWord)
 	f(`{'wildcard':{'t':'Foo*'}}`, filter.CodeUnanalysed)
 	f(`{'bool':{'must':[{'match':{'t':'Foo'}}],'must_not':{'range':{'gone':{'gt':1}}}}}`, filter.CodeUnknownField)
 }
@@ -254,6 +257,8 @@ func TestUsesNow(t *testing.T) {
 	f(`{'range':{'dt':{'gte':'now-1d/d'}}}`, true)
 	f(`{'bool':{'must_not':{'range':{'dt':{'lt':'now'}}}}}`, true)
 	f(`{'range':{'dt':{'gte':'2026-01-01||/d'}}}`, false)
+	f(`{'query_string':{'query':'dt:[now-1d TO *]'}}`, true)
+	f(`{'query_string':{'query':'dt:[2026 TO *]'}}`, false)
 	f(`{'nested':{'path':'n','query':{'match':{'n.t':'now+1h'}}}}`, true)
 	f(`{'term':{'k':'nowhere'}}`, false)
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/tocsin-sec/tocsin/internal/event"
 	"github.com/tocsin-sec/tocsin/internal/expr"
 	"github.com/tocsin-sec/tocsin/internal/lang/kql"
+	"github.com/tocsin-sec/tocsin/internal/lang/lucene"
 	"github.com/tocsin-sec/tocsin/internal/plan"
 )
 
@@ -40,6 +41,8 @@ func UsesNow(n Node) bool {
 	walk(n, func(n Node) {
 		var values []string
 		switch n := n.(type) {
+		case *Text:
+			found = found || lucene.UsesNow(n.Query)
 		case *Term:
 			values = n.Values
 		case *Match:
@@ -115,6 +118,13 @@ func (l *lowerer) node(n Node) expr.Cond {
 			conds = append(conds, not(sub))
 		}
 		return expr.All(conds...)
+	case *Text:
+		c, err := lucene.Lower(n.Query, lucene.Options{Resolver: l.resolver, Now: l.now, Unanalysed: !n.Analysed})
+		if err != nil {
+			d := diag.Of(err)[0]
+			return l.refuse(n.At, d.Code, d.Hint, "%s", d.Message)
+		}
+		return c
 	case *Nested:
 		return expr.Nested{Path: n.Path, Cond: l.node(n.Node)}
 	case *Exists:

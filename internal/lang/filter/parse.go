@@ -230,7 +230,6 @@ var refusals = map[string]string{
 	"script":              "scripts are not run",
 	"script_score":        "scripts are not run",
 	"ids":                 "the ID of a document cannot be asked",
-	"query_string":        "write it as KQL in the rule's query",
 	"simple_query_string": "write it as KQL in the rule's query",
 	"regexp":              "write it as a wildcard",
 	"fuzzy":               "write the values out with terms",
@@ -272,6 +271,8 @@ func (p *parser) query(v item, depth int) Node {
 		return p.onField(name, body)
 	case "multi_match":
 		return p.multiMatch(body)
+	case "query_string":
+		return p.queryString(body)
 	case "exists":
 		if !p.object(body) || !p.only(body, "field") {
 			return &None{At: body.at}
@@ -291,7 +292,7 @@ func (p *parser) query(v item, depth int) Node {
 
 // queries are the names of the queries that can be applied.
 var queries = []string{"match_all", "match_none", "bool", "constant_score", "dis_max", "nested", "term", "terms", "match",
-	"match_phrase", "multi_match", "wildcard", "prefix", "range", "exists"}
+	"match_phrase", "multi_match", "wildcard", "prefix", "range", "exists", "query_string"}
 
 // idle are the keys that any query may have and that do not change what it finds.
 var idle = []string{"boost", "_name"}

@@ -3,6 +3,7 @@ package filter
 import (
 	"github.com/tocsin-sec/tocsin/internal/event"
 	"github.com/tocsin-sec/tocsin/internal/expr"
+	"github.com/tocsin-sec/tocsin/internal/lang/lucene"
 )
 
 // String writes n as one query of the DSL, in one form for each meaning as far as Parse tells meanings apart: a filter
@@ -77,6 +78,8 @@ func query(n Node) event.Value {
 		return object("range", object(n.Field, event.Object(m...)))
 	case *Exists:
 		return object("exists", object("field", event.String(n.Field)))
+	case *Text:
+		return object("query_string", options("query", event.String(lucene.String(n.Query)), flag("analyze_wildcard", n.Analysed)))
 	case *Nested:
 		return object("nested", event.Object(event.Member{Key: "path", Value: event.String(n.Path)},
 			event.Member{Key: "query", Value: query(n.Node)}))

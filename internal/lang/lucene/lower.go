@@ -35,6 +35,9 @@ type Options struct {
 	Resolver plan.Resolver
 	// Now is what date math starts from. Zero: a query with date math is an error.
 	Now time.Time
+	// Unanalysed takes what stands before the star of a pattern as it is where the field is analysed, in small letters, as
+	// query_string does without analyze_wildcard.
+	Unanalysed bool
 }
 
 // Lower returns the condition that n means. The error is a diag.List of everything that makes the query unusable. Fields
@@ -306,7 +309,7 @@ func (l *lowerer) like(f expr.Field, n *Pattern) expr.Cond {
 		return l.refuse(n.At, n.query, CodeNoText, fmt.Sprintf("a wildcard on %s, which is of the type %v", f.Path, f.Type), hint)
 	}
 	text, isPrefix := n.prefix()
-	if !isPrefix {
+	if !isPrefix || l.Unanalysed {
 		return expr.Like{Field: f, Pattern: n.pattern(true)}
 	}
 	tokens := expr.Tokens(f.Type, text)
@@ -389,7 +392,7 @@ func (l *lowerer) anywhereLike(n *Pattern) expr.Cond {
 	pattern := n.pattern(false)
 	any := expr.Anywhere{Pattern: &pattern}
 	text, isPrefix := n.prefix()
-	plain := !isPrefix || wordOf(event.Text, text) && wordOf(event.PatternText, text)
+	plain := !isPrefix || l.Unanalysed || wordOf(event.Text, text) && wordOf(event.PatternText, text)
 	if s := pattern.String(); plain && strings.ToLower(s) == s {
 		if len(l.analysed) > 0 {
 			any.Analyse = func(path string) (event.Type, bool) { t, ok := l.analysed[path]; return t, ok }

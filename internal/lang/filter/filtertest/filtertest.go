@@ -215,6 +215,15 @@ func Facts() []Fact {
 		{Query: `{'exists':{'field':'g'}}`, Want: "1"},
 		{Query: `{'exists':{'field':'nowhere'}}`, Want: ""},
 
+		// Queries in Lucene's language.
+		{Query: `{'query_string':{'query':'k:a'}}`, Want: "2"},
+		{Query: `{'query_string':{'query':'k:(a OR 7) AND NOT l:[5 TO 6]','analyze_wildcard':true,'default_field':'*','time_zone':'Zulu'}}`, Want: "4"},
+		{Query: `{'query_string':{'query':'t:foo-b*','analyze_wildcard':true}}`, Want: "1 2 5"},
+		{Query: `{'query_string':{'query':'t:foo-b*'}}`, Want: ""},
+		{Query: `{'query_string':{'query':'ps:Foo-b*'}}`, Want: "1"},
+		{Query: `{'query_string':{'query':'dt:[now-1000y TO 2026-01-31]'}}`, Want: "1"},
+		{Query: `{'query_string':{'query':'l:seven'}}`, Want: Failed, Server: "", Why: "a value that can be none of its field's is refused"},
+
 		// One object of a list.
 		{Query: `{'nested':{'path':'n','query':{'bool':{'filter':[{'term':{'n.a':'x'}},{'term':{'n.b':2}}]}}}}`, Want: "2"},
 		{Query: `{'nested':{'path':'n','query':{'term':{'n.a':'x'}},'score_mode':'none','ignore_unmapped':true}}`, Want: "1 2"},
@@ -224,7 +233,9 @@ func Facts() []Fact {
 		// Refused.
 		{Query: `{'script':{'script':{'source':'return true'}}}`, Want: Refused, Server: "1 2 3 4 5", Why: scores},
 		{Query: `{'ids':{'values':['1']}}`, Want: Refused, Server: "1", Why: scores},
-		{Query: `{'query_string':{'query':'k:a'}}`, Want: Refused, Server: "2", Why: scores},
+		{Query: `{'simple_query_string':{'query':'a'}}`, Want: Refused, Server: "2", Why: scores},
+		{Query: `{'query_string':{'query':'a','fields':['k']}}`, Want: Refused, Server: "2", Why: scores},
+		{Query: `{'query_string':{'query':'k:a AND','default_operator':'OR'}}`, Want: Refused},
 		{Query: `{'regexp':{'k':'F.*'}}`, Want: Refused, Server: "1", Why: scores},
 		{Query: `{'fuzzy':{'k':'c'}}`, Want: Refused, Server: "", Why: scores},
 		{Query: `{'trem':{'k':'a'}}`, Want: Refused},
