@@ -11,6 +11,8 @@ import (
 // ErrChanged says that a file was written to while it was read: nobody knows which part of it is old.
 var ErrChanged = errors.New("it changed while it was read: put a new file in its place instead of writing into it")
 
+var errNotRegular = errors.New("it is no regular file")
+
 // Steady reads a file that must not change meanwhile. It is not safe for concurrent use.
 type Steady struct {
 	file   fs.File
@@ -25,7 +27,7 @@ func NewSteady(file fs.File, most int64) (*Steady, error) {
 	case err != nil:
 		return nil, cause(err)
 	case !before.Mode().IsRegular():
-		return nil, errors.New("it is no regular file")
+		return nil, errNotRegular
 	case before.Size() > most:
 		return nil, fmt.Errorf("it is larger than %d MiB", most>>20)
 	}
@@ -60,8 +62,11 @@ func (s *Steady) Err(whole bool) error {
 	return nil
 }
 
-// Data reads the whole file, of most bytes at most, which must not change meanwhile.
+// Data reads the whole of a regular file, of most bytes at most, which must not change meanwhile.
 func (f File) Data(most int64) ([]byte, error) {
+	if info, err := fs.Stat(f.tree, f.path); err == nil && !info.Mode().IsRegular() {
+		return nil, errNotRegular // a pipe would wait for whoever writes
+	}
 	file, err := f.tree.Open(f.path)
 	if err != nil {
 		return nil, cause(err)
