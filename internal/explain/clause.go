@@ -11,6 +11,7 @@ import (
 	"github.com/tocsin-sec/tocsin/internal/lang/eql"
 	"github.com/tocsin-sec/tocsin/internal/lang/filter"
 	"github.com/tocsin-sec/tocsin/internal/lang/kql"
+	"github.com/tocsin-sec/tocsin/internal/lang/lucene"
 	"github.com/tocsin-sec/tocsin/internal/rule"
 )
 
@@ -75,6 +76,14 @@ func clausesOf(q Question, now time.Time) (*clauses, error) {
 		}
 		out.query, err = w.clause(n)
 		if err != nil {
+			return nil, err
+		}
+	case r.Language == rule.LanguageLucene:
+		n, err := lucene.Parse(r.Query)
+		if err != nil {
+			return nil, err
+		}
+		if out.query, err = (luceneWalk{lucene.Options{Resolver: q.Resolver, Now: now}}).clause(n); err != nil {
 			return nil, err
 		}
 	case r.Type == rule.TypeEQL:
