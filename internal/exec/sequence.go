@@ -39,6 +39,7 @@ type sequences struct {
 	fresh    []*result
 	queue    []*result
 	number   int64
+	places   []*event.Event // of a row
 	finished bool
 }
 
@@ -119,6 +120,7 @@ func (b *builder) sequences(n plan.Sequence) (cursor, error) {
 		byKey: map[string]*track{}, max: b.groups}
 	s.oldest.prev, s.oldest.next = &s.oldest, &s.oldest
 	for i, st := range n.Stages {
+		s.places = append(s.places, make([]*event.Event, max(st.Runs, 1))...)
 		if st.Missing {
 			s.gaps = append(s.gaps, gap{bit: 1 << i, stage: st, at: len(s.steps)})
 		} else {
@@ -430,21 +432,21 @@ func (s *sequences) line() error {
 }
 
 func (s *sequences) row(r *result) *event.Event {
-	of := make([][]*event.Event, len(s.steps))
-	for i, c := len(of)-1, r.chain; c != nil; i, c = i-1, c.prev {
-		if of[i] = c.events; c.one != nil {
-			of[i] = []*event.Event{c.one}
+	i, c := len(s.places), r.chain
+	for k := len(s.order) - 1; k >= 0; k-- {
+		n := max(s.order[k].Runs, 1)
+		i -= n
+		switch {
+		case s.order[k].Missing:
+			continue
+		case c.one != nil:
+			s.places[i] = c.one
+		default:
+			copy(s.places[i:], c.events)
 		}
+		c = c.prev
 	}
-	f := plan.Found{Number: s.number, Keys: r.values}
-	i := 0
-	for _, st := range s.order {
-		if st.Missing {
-			f.Events = append(f.Events, make([]*event.Event, max(st.Runs, 1))...)
-		} else {
-			f.Events = append(f.Events, of[i]...)
-			i++
-		}
-	}
-	return f.Row()
+	row := plan.Found{Number: s.number, Keys: r.values, Events: s.places}.Row()
+	clear(s.places)
+	return row
 }
