@@ -9,6 +9,7 @@ import (
 	"github.com/tocsin-sec/tocsin/internal/expr"
 	"github.com/tocsin-sec/tocsin/internal/lang/eql"
 	"github.com/tocsin-sec/tocsin/internal/lang/kql"
+	"github.com/tocsin-sec/tocsin/internal/lang/lucene"
 	"github.com/tocsin-sec/tocsin/internal/plan"
 	"github.com/tocsin-sec/tocsin/internal/rule"
 )
@@ -44,14 +45,15 @@ const (
 
 // clause is one clause, in its language.
 type clause struct {
-	kql   kql.Node // nil: it is EQL
-	eql   eql.Expr
-	text  string
-	at    diag.Span
-	field string // whose values it looks at; "" for several
+	kql    kql.Node    // nil: it is none in KQL
+	lucene lucene.Node // nil: it is none in Lucene
+	eql    eql.Expr
+	text   string
+	at     diag.Span
+	field  string // whose values it looks at; "" for several
 }
 
-// clausesOf finds the clauses of r's query; none where the query is neither KQL nor EQL.
+// clausesOf finds the clauses of r's query; none where the query is in another language than KQL, Lucene and EQL.
 func clausesOf(r *rule.Rule) (*clauses, error) {
 	c := &clauses{text: r.Query, view: kql.ViewNever}
 	switch r.Language {
@@ -61,6 +63,12 @@ func clausesOf(r *rule.Rule) (*clauses, error) {
 			return nil, err
 		}
 		c.root = c.collect(n)
+	case rule.LanguageLucene:
+		n, err := lucene.Parse(r.Query)
+		if err != nil {
+			return nil, err
+		}
+		c.root = c.collectLucene(n)
 	case rule.LanguageEQL:
 		q, err := eql.Parse(r.Query)
 		if err != nil {
@@ -232,9 +240,12 @@ func (c *clauses) bind(resolver plan.Resolver, now time.Time) (*bound, error) {
 	o.Resolver = resolver
 	for i, l := range c.leaves {
 		var err error
-		if l.kql != nil {
+		switch {
+		case l.kql != nil:
 			b.conds[i], err = kql.Lower(l.kql, kql.Options{Resolver: resolver, Now: now, View: c.view})
-		} else {
+		case l.lucene != nil:
+			b.conds[i], err = lucene.Lower(l.lucene, lucene.Options{Resolver: resolver, Now: now})
+		default:
 			b.conds[i], err = eql.LowerExpr(l.eql, c.text, o)
 		}
 		if err != nil {
