@@ -17,6 +17,7 @@ const (
 	fewValues  = 256 // of a column
 	longValue  = 128 // bytes; a column with a longer one is not remembered
 	fewEntries = 2_000
+	mostValues = 500_000 // of all columns; with more everything is forgotten
 )
 
 // distinct remembers the texts that columns of segments hold. It is safe for concurrent use.
@@ -24,6 +25,12 @@ type distinct struct {
 	mu    sync.Mutex
 	by    map[int64]*heldTexts // by segment
 	texts map[string]string
+	size  int // values in all sets since all was forgotten
+}
+
+// forget makes room.
+func (d *distinct) forget() {
+	d.by, d.texts, d.size = map[int64]*heldTexts{}, map[string]string{}, 0
 }
 
 // heldTexts is what is known of a segment as of its commit last. Its maps are replaced, not changed.
@@ -111,12 +118,8 @@ func (d *distinct) of(g *segment, columns []int) (values map[int]map[string]bool
 	defer d.mu.Unlock()
 	h := d.by[g.id]
 	if h == nil || h.last != g.seq.last {
-		if h == nil && len(d.by) >= fewEntries {
-			clear(d.by)
-			clear(d.texts)
-		}
-		if d.by == nil {
-			d.by, d.texts = map[int64]*heldTexts{}, map[string]string{}
+		if d.by == nil || h == nil && len(d.by) >= fewEntries {
+			d.forget()
 		}
 		h = &heldTexts{last: g.seq.last, asked: map[int]int{}}
 		d.by[g.id] = h
@@ -136,6 +139,9 @@ func (d *distinct) of(g *segment, columns []int) (values map[int]map[string]bool
 func (d *distinct) put(g *segment, column int, found []string) map[int]map[string]bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if d.size += len(found); d.size > mostValues {
+		d.forget()
+	}
 	var set map[string]bool
 	if found != nil {
 		set = make(map[string]bool, len(found))
