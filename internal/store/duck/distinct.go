@@ -17,7 +17,7 @@ const (
 	fewValues  = 256 // of a column
 	longValue  = 128 // bytes; a column with a longer one is not remembered
 	fewEntries = 2_000
-	mostValues = 500_000 // of all columns; with more everything is forgotten
+	mostValues = 400_000 // of all columns; with more everything is forgotten
 )
 
 // distinct remembers the texts that columns of segments hold. It is safe for concurrent use.

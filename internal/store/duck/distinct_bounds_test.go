@@ -26,7 +26,7 @@ func TestRememberedBounds(t *testing.T) {
 		if values := d.put(g, 1, found); len(values[1]) != fewValues {
 			t.Fatalf("%d values are known of segment %d", len(values[1]), i)
 		}
-		if i%500 != 0 {
+		if i%100 != 0 {
 			continue
 		}
 		sum := 0
