@@ -17,6 +17,7 @@ import (
 	"github.com/tocsin-sec/tocsin/internal/replay"
 	"github.com/tocsin-sec/tocsin/internal/schedule"
 	"github.com/tocsin-sec/tocsin/internal/sighting"
+	"github.com/tocsin-sec/tocsin/internal/store"
 	"github.com/tocsin-sec/tocsin/internal/window"
 )
 
@@ -316,12 +317,23 @@ func (s *spanRun) terms(ctx context.Context, list []looked, alerted *detect.Aler
 			return nil, err
 		}
 	}
-	for _, l := range list {
-		tuples, err := sighting.Tuples(p.TermFields(), l.event)
-		if err != nil {
+	held := make([][]sighting.Occurrence, len(list))
+	var all []store.Tuple
+	for i, l := range list {
+		if held[i], err = sighting.Tuples(p.TermFields(), l.event); err != nil {
 			return nil, err
 		}
-		if len(tuples) == 0 {
+		for _, t := range held[i] {
+			all = append(all, t.Tuple)
+		}
+	}
+	if index != nil {
+		if err := index.Load(ctx, all); err != nil {
+			return nil, err
+		}
+	}
+	for i, l := range list {
+		if len(held[i]) == 0 {
 			s.add(FateNoTerm, l, Example{Why: fmt.Sprintf("%s has no %s", describe(l), strings.Join(absent(p.TermFields(), l.event), " and no "))})
 			continue
 		}
@@ -331,20 +343,19 @@ func (s *spanRun) terms(ctx context.Context, list []looked, alerted *detect.Aler
 		}
 		fresh := false
 		var known Example
-		for _, t := range tuples {
-			earlier, found, err := s.earlier(ctx, index, t, l, w)
+		for _, t := range held[i] {
+			seen, err := s.seen(ctx, index, t, l, w)
 			if err != nil {
 				return nil, err
 			}
-			if !found {
+			if !seen {
 				fresh = true
-				continue
+				break
 			}
-			if known.Earlier != nil || s.told(FateKnown) {
-				continue
-			}
-			if known, err = s.knownBy(ctx, t, l, earlier, alerted, w); err != nil {
-				return nil, err
+			if known.Why == "" && !s.told(FateKnown) {
+				if known, err = s.knownBy(ctx, index, t, l, alerted, w); err != nil {
+					return nil, err
+				}
 			}
 		}
 		if fresh {
@@ -354,6 +365,18 @@ func (s *spanRun) terms(ctx context.Context, list []looked, alerted *detect.Aler
 		}
 	}
 	return left, nil
+}
+
+// seen reports whether a tuple was seen in the history of w, before l. It costs no query where the index alone decides.
+func (s *spanRun) seen(ctx context.Context, index *sighting.Index, t sighting.Occurrence, l looked, w window.Window) (bool, error) {
+	if index != nil {
+		known, err := index.Known(ctx, []store.Tuple{t.Tuple}, sighting.Span{From: w.History, To: l.at.Add(-time.Millisecond)})
+		if err != nil || known[t.Tuple] {
+			return known[t.Tuple], err
+		}
+	}
+	_, seen, err := s.earlier(ctx, index, t, l, w) // at the same instant, perhaps
+	return seen, err
 }
 
 // told reports whether a fate has all the examples that it takes.
@@ -397,12 +420,15 @@ func (s *spanRun) sight(ctx context.Context, t sighting.Occurrence, from, to tim
 }
 
 // knownBy says what made a tuple known.
-func (s *spanRun) knownBy(ctx context.Context, t sighting.Occurrence, l looked, first sighting.Sight, alerted *detect.Alerted, w window.Window) (Example, error) {
+func (s *spanRun) knownBy(ctx context.Context, index *sighting.Index, t sighting.Occurrence, l looked, alerted *detect.Alerted, w window.Window) (Example, error) {
+	first, _, err := s.earlier(ctx, index, t, l, w)
+	if err != nil {
+		return Example{}, err
+	}
 	x := Example{Why: fmt.Sprintf("%s was seen before %s: in event %s at %s", tupleText(s.Program.TermFields(), t), describe(l), first.Event, clock(first.Time))}
 	if x.Alert = alerted.Within(t, w.History, w.To); x.Alert != "" {
 		x.Why += ", which made the alert " + short(x.Alert)
 	}
-	var err error
 	x.Earlier, err = s.sight(ctx, t, first.Time, first.Time, first.Event)
 	return x, err
 }
@@ -427,8 +453,10 @@ func (s *spanRun) groups(ctx context.Context, list []looked) (left []looked, err
 		s.answer.Notes = append(s.answer.Notes, fmt.Sprintf("groups were counted in the first %d of %d windows", maxWindows, len(slots)))
 		slots = slots[:maxWindows]
 	}
+	looked := map[time.Time]bool{}
 	best := map[string]GroupCount{}
 	for _, slot := range slots {
+		looked[slot] = true
 		w, err := p.Window(slot)
 		if err != nil {
 			return nil, err
@@ -456,6 +484,10 @@ func (s *spanRun) groups(ctx context.Context, list []looked) (left []looked, err
 		return strings.Compare(a.Group, b.Group)
 	})
 	for _, l := range list {
+		if !slices.ContainsFunc(l.slots, func(slot time.Time) bool { return looked[slot] }) {
+			s.answer.Looked--
+			continue
+		}
 		groups, err := p.GroupsOf(l.event)
 		switch {
 		case err != nil:
