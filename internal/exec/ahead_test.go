@@ -67,7 +67,7 @@ func TestReadAhead(t *testing.T) {
 					t.Fatalf("%s: row %d is %s", name, got, r.e.ID)
 				}
 			}
-			if got != want || !errors.Is(err, wantErr) {
+			if got != want && !(cancel && got < want) || !errors.Is(err, wantErr) { // who cancels may lose what was read
 				t.Errorf("%s: %d rows, %v; expected %d, %v", name, got, err, want, wantErr)
 			}
 			if in.given > want+3*aheadRows {
