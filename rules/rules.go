@@ -10,3 +10,8 @@ import "embed"
 //
 //go:embed aws/*.toml
 var FS embed.FS
+
+// Indicators holds the rules that look for indicators, as indicators/<name>.toml: they run where somebody names some.
+//
+//go:embed indicators/*.toml
+var Indicators embed.FS

@@ -13,7 +13,8 @@ import (
 // bundled returns the rules that come with Tocsin, by their name for themselves.
 func bundled(t *testing.T) map[string]*rule.Rule {
 	t.Helper()
-	set := rule.LoadFS(rules.FS)
+	set, more := rule.LoadFS(rules.FS), rule.LoadFS(rules.Indicators)
+	set.Rules, set.Problems, set.Files = append(set.Rules, more.Rules...), append(set.Problems, more.Problems...), set.Files+more.Files
 	for _, p := range set.Problems {
 		t.Error(p)
 	}

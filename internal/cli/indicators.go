@@ -37,6 +37,22 @@ func loadIndicators(set rule.Set, paths []string) (*indicator.Files, diag.List) 
 	return out, append(problems, found...)
 }
 
+// unused tells of files whose indicators no rule looks for.
+func unused(files *indicator.Files, rules []*rule.Rule) diag.List {
+	var out diag.List
+	for _, a := range files.Accounts() {
+		if a.Indicators == 0 || slices.ContainsFunc(rules, func(r *rule.Rule) bool {
+			return r.ThreatMatch != nil && store.Selects(r.ThreatMatch.Index, a.Stream)
+		}) {
+			continue
+		}
+		out = append(out, diag.Diagnostic{Severity: diag.Warning, Code: indicator.CodeUnused, File: a.File,
+			Message: fmt.Sprintf("no rule looks for these indicators: none has a threat_index that names %s", a.Stream),
+			Hint:    "name a rule of the type threat_match with --rules; without --rules those that come with Tocsin run"})
+	}
+	return out
+}
+
 // withIndicators returns streams with those of files.
 func withIndicators(streams []store.Stream, files *indicator.Files) []store.Stream {
 	return append(slices.Clone(streams), files.Streams(nil)...)

@@ -44,7 +44,7 @@ type skippedRule struct {
 func readRules(paths, indicators []string, tell io.Writer) ruleset {
 	var set rule.Set
 	if len(paths) == 0 {
-		set = rule.LoadFS(rules.FS)
+		set = bundledRules(len(indicators) > 0)
 	} else {
 		set = rule.Load(paths...)
 	}
@@ -70,7 +70,19 @@ func readRules(paths, indicators []string, tell io.Writer) ruleset {
 			out.bad = true
 		}
 	}
+	out.tell(unused(out.indicators, out.rules), tell)
 	return out
+}
+
+// bundledRules are the rules that come with Tocsin; indicators is for those, too, that look for indicators.
+func bundledRules(indicators bool) rule.Set {
+	set := rule.LoadFS(rules.FS)
+	if indicators {
+		more := rule.LoadFS(rules.Indicators)
+		set.Rules, set.Files = append(set.Rules, more.Rules...), set.Files+more.Files
+		set.Problems, set.Found = append(set.Problems, more.Problems...), append(set.Found, more.Found...)
+	}
+	return set
 }
 
 // tell tells what is to be said of exceptions and indicators, each once. One that is wrong hides nothing, and keeps no rule from running.

@@ -19,7 +19,6 @@ import (
 	"github.com/tocsin-sec/tocsin/internal/store"
 	"github.com/tocsin-sec/tocsin/internal/store/duck"
 	"github.com/tocsin-sec/tocsin/internal/window"
-	"github.com/tocsin-sec/tocsin/rules"
 )
 
 type rulesShowCommand struct {
@@ -73,7 +72,7 @@ func (c rulesShowCommand) find() (rule.Set, error) {
 	}
 	var all rule.Set
 	if len(c.Rules) == 0 {
-		all = rule.LoadFS(rules.FS)
+		all = bundledRules(true)
 	} else {
 		all = rule.Load(c.Rules...)
 	}

@@ -24,6 +24,7 @@ func TestDocumentation(t *testing.T) {
 		got = append(got, m[1])
 	}
 	want := []string{indicator.CodeUnreadable, indicator.CodeSyntax, indicator.CodeColumn, indicator.CodeNoHeader, indicator.CodeTooMany, indicator.CodeNone,
+		indicator.CodeUnused,
 		indicator.CodeValue, indicator.CodePattern, indicator.CodeCannot, indicator.CodeRefanged, indicator.CodeGuessed}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("codes (-told +documented):\n%s", diff)

@@ -51,6 +51,7 @@ const (
 	CodeNoHeader   = "IND0104" // columns without names
 	CodeTooMany    = "IND0105" // more indicators than may be held
 	CodeNone       = "IND0106" // nothing in it is an indicator
+	CodeUnused     = "IND0107" // no rule looks for them
 	CodeValue      = "IND0201" // a value that is none of its kind, or that nobody can tell the kind of
 	CodePattern    = "IND0202" // a STIX pattern that is wrong
 	CodeCannot     = "IND0203" // a STIX pattern that is right, and asks for what no field says
