@@ -171,6 +171,8 @@ func TestFormats(t *testing.T) {
 	f("f.json", `{"_index":"logs-ti_x","_id":"1","_source":{"threat.indicator.ip":["10.0.0.0/8","198.51.100.7"]}}`, "", `ip=["10.0.0.0","10.0.0.0/8","198.51.100.7"]`)
 	f("f.json", `{"threat":{"indicator":{"ip":"nowhere"}}} {"event":{"kind":"enrichment"}} {"a":1} 7`, "IND0201 1:1, IND0201 1:43, IND0103 1:76, IND0201 1:75, IND0102 1:83")
 	f("f.json", `{"threat":{"indicator":[{"ip":"198.51.100.7"},{"ip":"203.0.113.1"}]}}`, "", `threat.indicator=[{"ip":"198.51.100.7"},{"ip":"203.0.113.1"}]`)
+	f("f.json", `{"ip":"198.51.100.7","@timestamp":"2026-03-01T00:00:00Z","threat":"C2"}`, "IND0103 1:58",
+		`@timestamp=["2026-03-01T00:00:00.000Z","9999-12-31T23:59:59.999Z"] first_seen=2026-03-01T00:00:00.000Z `+ip)
 	f("f.json", `[{"ip":"198.51.100.7"},`, "IND0102 1:24", ip)
 	f("f.json", strings.Repeat("[", 50), "IND0102 1:51")
 	f("f.json", `{"ip":`+strings.Repeat("[", 2000)+strings.Repeat("]", 2000)+`}{"ip":"198.51.100.7"}`, "IND0102 1:1", ip)

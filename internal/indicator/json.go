@@ -182,7 +182,7 @@ func (r *reader) object(raw []byte, at int) {
 // isDocument reports whether the object is an event as ECS has it.
 func isDocument(v event.Value) bool {
 	return slices.ContainsFunc(v.Members(), func(m event.Member) bool {
-		return m.Key == "@timestamp" || m.Key == "threat" || strings.HasPrefix(m.Key, "threat.") || m.Key == "event" && m.Value.Kind() == event.KindObject
+		return (m.Key == "threat" || m.Key == "event") && m.Value.Kind() == event.KindObject || strings.HasPrefix(m.Key, "threat.indicator")
 	})
 }
 
