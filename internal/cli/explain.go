@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"time"
 
 	"github.com/tocsin-sec/tocsin/internal/detect"
+	"github.com/tocsin-sec/tocsin/internal/diag"
 	"github.com/tocsin-sec/tocsin/internal/ecs"
 	"github.com/tocsin-sec/tocsin/internal/event"
 	"github.com/tocsin-sec/tocsin/internal/exception"
@@ -100,13 +103,9 @@ type explaining struct {
 
 // find reads the rule; it is nil where it cannot be read.
 func (x *explaining) find() error {
-	set, err := (rulesShowCommand{Rule: x.Rule, Rules: x.Rules}).find()
+	set, err := findRule(x.Rule, x.Rules)
 	if err != nil {
-		named, ok := ruleNamed(x.Rule, x.Rules)
-		if !ok {
-			return err
-		}
-		set = named
+		return err
 	}
 	fmt.Fprint(x.streams.Err, set.Problems.Render())
 	lists, found := exception.Load(set)
@@ -129,20 +128,36 @@ func (x *explaining) find() error {
 	return nil
 }
 
-// ruleNamed looks for the one rule with a name.
-func ruleNamed(name string, paths []string) (rule.Set, bool) {
-	all := rule.LoadFS(rules.FS)
+// findRule reads the rules of the file called name or, where there is none, the one rule with this ID or name among those of
+// paths, with all that stands beside them.
+func findRule(name string, paths []string) (rule.Set, error) {
+	if _, err := os.Stat(name); err == nil || !errors.Is(err, fs.ErrNotExist) {
+		return rule.Load(name), nil
+	}
+	set := rule.LoadFS(rules.FS)
 	if len(paths) > 0 {
-		all = rule.Load(paths...)
+		set = rule.Load(paths...)
 	}
-	var out rule.Set
-	for _, r := range all.Rules {
-		if r.Name == name {
-			out.Rules = append(out.Rules, r)
+	var found []*rule.Rule
+	var names []string
+	for _, r := range set.Rules {
+		if r.RuleID == name || r.Name == name {
+			found = append(found, r)
 		}
+		names = append(names, r.RuleID, r.Name)
 	}
-	out.Lines, out.Exceptions = all.Lines, all.Exceptions
-	return out, len(out.Rules) == 1
+	switch len(found) {
+	case 1:
+		set.Rules, set.Problems = found, nil // the others are not asked about
+		return set, nil
+	case 0:
+		hint := ""
+		if near, ok := diag.Nearest(name, names); ok {
+			hint = fmt.Sprintf("; did you mean %s?", near)
+		}
+		return rule.Set{}, fmt.Errorf("there is no file and no rule %s among %s%s", name, counted(int64(len(set.Rules)), "rule"), hint)
+	}
+	return rule.Set{}, fmt.Errorf("%s are called %s: name one by its ID", counted(int64(len(found)), "rule"), name)
 }
 
 // question compiles the rule on the fields of streams.

@@ -104,7 +104,7 @@ func Event(ctx context.Context, q Question, e *event.Event) (EventAnswer, error)
 	case !timed:
 		a.Verdict = fmt.Sprintf("it lies in no window: it has no %s", a.TimeField)
 	case !found && parts.query == nil:
-		a.Verdict = "it is none of the sequence's stages" + tail(a.Causes)
+		a.Verdict = "it is none of the stages" + tail(a.Causes)
 	case !found && a.Filters != nil && a.Query.truth == expr.True:
 		a.Verdict = "the query finds it, and the rule's filters do not" + tail(a.Causes)
 	case !found:
@@ -268,12 +268,12 @@ func (a *EventAnswer) byType(ctx context.Context, q Question, e *event.Event, no
 		}
 		if len(fits) == 0 {
 			a.Found = false
-			a.Verdict = "it is none of the sequence's stages" + tail(a.Causes)
+			a.Verdict = "it is none of the stages" + tail(a.Causes)
 			return nil
 		}
 		a.Verdict = "it can be " + strings.Join(fits, " and ")
 		if len(others) > 0 {
-			a.Verdict += "; a sequence needs " + strings.Join(others, " and ") + " besides"
+			a.Verdict += "; the rule needs " + strings.Join(others, " and ") + " besides"
 		}
 		if span := p.MaxSpan(); span > 0 {
 			fact("all within %s (maxspan)", brief(span))
