@@ -20,7 +20,6 @@ import (
 	"github.com/tocsin-sec/tocsin/internal/normalize"
 	"github.com/tocsin-sec/tocsin/internal/rule"
 	"github.com/tocsin-sec/tocsin/internal/store"
-	"github.com/tocsin-sec/tocsin/rules"
 )
 
 type explainCommand struct {
@@ -134,7 +133,7 @@ func findRule(name string, paths []string) (rule.Set, error) {
 	if _, err := os.Stat(name); err == nil || !errors.Is(err, fs.ErrNotExist) {
 		return rule.Load(name), nil
 	}
-	set := rule.LoadFS(rules.FS)
+	set := bundledRules(true)
 	if len(paths) > 0 {
 		set = rule.Load(paths...)
 	}
