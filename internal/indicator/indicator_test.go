@@ -212,6 +212,14 @@ func TestSame(t *testing.T) {
 	if diff := cmp.Diff(ids(one), ids(two)); diff != "" {
 		t.Errorf("IDs (-one +two):\n%s", diff)
 	}
+	var many strings.Builder
+	for i := range 2000 {
+		fmt.Fprintf(&many, "10.0.%d.%d\n", i>>8, i&255)
+	}
+	thousands, _ := load(t, "f.txt", many.String())
+	if named := slices.Compact(ids(thousands)); len(named) != 2000 {
+		t.Errorf("2,000 indicators have %d IDs", len(named))
+	}
 	if v := one.Version([]string{"filebeat-*"}); v != "" {
 		t.Errorf("the version of other streams is %q", v)
 	}
