@@ -58,26 +58,40 @@ func withIndicators(streams []store.Stream, files *indicator.Files) []store.Stre
 	return append(slices.Clone(streams), files.Streams(nil)...)
 }
 
-// accountIndicators prints what became of the indicators in files; nothing where there are none.
-func accountIndicators(w io.Writer, files *indicator.Files) {
-	if len(files.Accounts()) == 0 {
-		return
-	}
-	var sum indicator.Account
-	reasons, others := map[string]int64{}, int64(0)
+// indicatorReport is what became of the indicators in files, all files together.
+type indicatorReport struct {
+	Files    int              `json:"files"`
+	Read     int64            `json:"read"`
+	Used     int64            `json:"used"`
+	Dup      int64            `json:"duplicate"`
+	Refused  int64            `json:"refused"`
+	ByReason map[string]int64 `json:"refused_by_reason"`
+	Other    int64            `json:"other_types"` // objects that are no indicators
+}
+
+func summarize(files *indicator.Files) indicatorReport {
+	sum := indicatorReport{Files: len(files.Accounts()), ByReason: map[string]int64{}}
 	for _, a := range files.Accounts() {
-		sum.Read, sum.Used, sum.Duplicates = sum.Read+a.Read, sum.Used+a.Used, sum.Duplicates+a.Duplicates
+		sum.Read, sum.Used, sum.Dup = sum.Read+int64(a.Read), sum.Used+int64(a.Used), sum.Dup+int64(a.Duplicates)
 		for reason, n := range a.Refused {
-			reasons[reason] += int64(n)
+			sum.ByReason[reason] += int64(n)
+			sum.Refused += int64(n)
 		}
 		for _, n := range a.Other {
-			others += int64(n)
+			sum.Other += int64(n)
 		}
 	}
-	var refused int64
+	return sum
+}
+
+// accountIndicators prints what became of the indicators in files; nothing where there are none.
+func accountIndicators(w io.Writer, files *indicator.Files) {
+	sum := summarize(files)
+	if sum.Files == 0 {
+		return
+	}
 	var why []string
-	for reason, n := range reasons {
-		refused += n
+	for reason, n := range sum.ByReason {
 		why = append(why, fmt.Sprintf("%s %s", thousands(n), reason))
 	}
 	slices.Sort(why)
@@ -85,10 +99,9 @@ func accountIndicators(w io.Writer, files *indicator.Files) {
 	if len(why) > 0 {
 		list = " (" + printable(strings.Join(why, ", ")) + ")"
 	}
-	if others > 0 {
-		rest = fmt.Sprintf(" + %s of other types", thousands(others))
+	if sum.Other > 0 {
+		rest = fmt.Sprintf(" + %s of other types", thousands(sum.Other))
 	}
 	fmt.Fprintf(w, "%-7s %s in %s: %s read = %s used + %s duplicate + %s refused%s%s\n", "feeds", counted(int64(files.Len()), "indicator"),
-		counted(int64(len(files.Accounts())), "file"), thousands(int64(sum.Read)), thousands(int64(sum.Used)), thousands(int64(sum.Duplicates)),
-		thousands(refused), list, rest)
+		counted(int64(sum.Files), "file"), thousands(sum.Read), thousands(sum.Used), thousands(sum.Dup), thousands(sum.Refused), list, rest)
 }

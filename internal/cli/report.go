@@ -25,7 +25,8 @@ type report struct {
 		Read    int           `json:"read"`
 		Skipped []skippedFile `json:"skipped"`
 	} `json:"files"`
-	Rules struct {
+	Indicators indicatorReport `json:"indicators"`
+	Rules      struct {
 		Run     int           `json:"run"`
 		Skipped []skippedRule `json:"skipped"`
 		Capped  []cappedRule  `json:"capped"`
@@ -65,6 +66,7 @@ func (s *scan) summary() report {
 	}
 	r.Files.Read = s.loaded.files
 	r.Files.Skipped = append([]skippedFile{}, s.loaded.skipped...)
+	r.Indicators = summarize(s.rules.indicators)
 	r.Rules.Run = s.ran()
 	r.Rules.Skipped = append([]skippedRule{}, s.rules.skipped...)
 	r.Rules.Untimed = append([]untimedRule{}, s.untimed...)
