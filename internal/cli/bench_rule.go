@@ -142,7 +142,7 @@ func (b *benchmark) reportRules(sizes []*hour, days []int, cases []*ruleCase) er
 }
 
 // loadNewest loads the newest objects into a store at path, about as many as hold n events.
-func (b *benchmark) loadNewest(ctx context.Context, path string, n int) (err error) {
+func (b *benchmark) loadNewest(ctx context.Context, path string, n int) error {
 	records := n + int(float64(b.truth.Duplicates)*float64(n)/float64(b.truth.Events))
 	var names []string
 	read := 0
@@ -150,22 +150,7 @@ func (b *benchmark) loadNewest(ctx context.Context, path string, n int) (err err
 		names = append(names, b.objects[i].name)
 		read += b.objects[i].records
 	}
-	db, err := openStore(ctx, path)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, db.Close()) }()
-	is, closeInput, err := trailInput()
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, closeInput()) }()
-	clock, err := stamps(ctx, db, b.streams.Now)
-	if err != nil {
-		return err
-	}
-	l := loading{db: db, choose: func([]byte) input { return is }, clock: clock, progress: b.progress}
-	loaded, err := l.load(ctx, names, nil)
+	loaded, err := loadTrail(ctx, path, names, b.streams.Now, b.progress)
 	if err != nil {
 		return err
 	}

@@ -74,7 +74,7 @@ type rulesetBench struct {
 }
 
 // fill makes the store at path: a copy, or of events that are generated.
-func (b *rulesetBench) fill(ctx context.Context, path string) (err error) {
+func (b *rulesetBench) fill(ctx context.Context, path string) error {
 	if b.command.DB != "" {
 		return copyFile(b.command.DB, path)
 	}
@@ -83,22 +83,7 @@ func (b *rulesetBench) fill(ctx context.Context, path string) (err error) {
 	if err != nil {
 		return err
 	}
-	db, err := openStore(ctx, path)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, db.Close()) }()
-	is, closeInput, err := trailInput()
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, closeInput()) }()
-	clock, err := stamps(ctx, db, b.streams.Now)
-	if err != nil {
-		return err
-	}
-	l := loading{db: db, choose: func([]byte) input { return is }, clock: clock, progress: b.progress}
-	loaded, err := l.load(ctx, []string{trail}, nil)
+	loaded, err := loadTrail(ctx, path, []string{trail}, b.streams.Now, b.progress)
 	if err != nil {
 		return err
 	}

@@ -169,6 +169,25 @@ func trailInput() (input, func() error, error) {
 	return choose(nil), closeList, nil
 }
 
+// loadTrail loads CloudTrail from paths into a store at path, which is closed then.
+func loadTrail(ctx context.Context, path string, paths []string, now func() time.Time, p *progress) (_ loaded, err error) {
+	db, err := openStore(ctx, path)
+	if err != nil {
+		return loaded{}, err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	is, closeInput, err := trailInput()
+	if err != nil {
+		return loaded{}, err
+	}
+	defer func() { err = errors.Join(err, closeInput()) }()
+	clock, err := stamps(ctx, db, now)
+	if err != nil {
+		return loaded{}, err
+	}
+	return loading{db: db, choose: func([]byte) input { return is }, clock: clock, progress: p}.load(ctx, paths, nil)
+}
+
 // lap adds to the time of a stage what do takes.
 func (s *stages) lap(stage string, do func() error) error {
 	began, used := s.streams.Now(), bench.ProcessorTime()
