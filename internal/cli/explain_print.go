@@ -199,7 +199,7 @@ func writeClauses(out *results, a explain.SpanAnswer) {
 	var rows [][]string
 	for _, c := range a.Clauses {
 		first, alone := thousands(c.First), thousands(c.Alone)
-		if c.Depth > 0 || strings.HasPrefix(c.Text, "stage ") || strings.HasPrefix(c.Text, "until: ") {
+		if !c.Ranked {
 			first, alone = "", ""
 		}
 		rows = append(rows, []string{thousands(c.Fails), first, alone, thousands(c.Missing), strings.Repeat("  ", c.Depth) + short(c.Text, 200)})

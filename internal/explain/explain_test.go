@@ -351,11 +351,76 @@ func TestClauseCounts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	list := flat(parts.query)
-	var want []ClauseCount
+	want := countsOf(t, flat(parts.query), events, 0)
 	found := int64(0)
+	for _, e := range events {
+		if expr.Matches(parts.query.cond, e) {
+			found++
+		}
+	}
+	chain := ask(t, "type='eql'\nlanguage='eql'\nquery='''sequence with maxspan=1m [any where user.name in (\"a\", \"b\") and (host.name == \"h1\" or "+
+		"process.name like \"p*\") and event.action == \"login\"] [any where user.name == \"nobody\"]'''")
+	stages, err := clausesOf(chain, time.Unix(0, 0).UTC())
+	if err != nil {
+		t.Fatal(err)
+	}
+	nearly := countsOf(t, flat(stages.stages[0]), events, 1)
+	f := func(name string, db store.Store) {
+		t.Helper()
+		var copies []*event.Event
+		for _, e := range events {
+			c := e.Clone()
+			c.Source.Data = c.AppendJSON(nil, nil)
+			copies = append(copies, c)
+		}
+		if err := db.Apply(ctx, &store.Change{At: time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC), Events: copies}); err != nil {
+			t.Fatal(err)
+		}
+		a, err := Span(ctx, q, db, Asked{Cond: expr.Const{Value: true}, Text: "*:*", From: time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC), To: time.Date(2026, 3, 1, 1, 0, 0, 0, time.UTC)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := slices.DeleteFunc(slices.Clone(a.Clauses), func(c ClauseCount) bool { return c.Depth > 0 })
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: clauses %+v\nexpected %+v", name, got, want)
+		}
+		if a.Events != 600 || a.Found != found || found == 0 {
+			t.Errorf("%s: %d events, %d found, expected %d", name, a.Events, a.Found, found)
+		}
+		if len(a.Fates) != 1 || a.Fates[0].Kind != FateNotRun || int64(a.Fates[0].Count) != found {
+			t.Errorf("%s: fates %+v", name, a.Fates)
+		}
+		a, err = Span(ctx, chain, db, Asked{Cond: expr.In{Field: expr.Field{Path: "user.name"}, Values: []event.Value{event.String("c")}}, Text: "user.name:c",
+			From: time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC), To: time.Date(2026, 3, 1, 1, 0, 0, 0, time.UTC)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if says := fmt.Sprintf(`: stage 1 would take %d events, but user.name in ("a", "b") is not true`, a.Clauses[1].Alone); !strings.HasSuffix(a.Verdict, says) || a.Clauses[1].Alone == 0 {
+			t.Errorf("%s: %s, expected it to end with %q", name, a.Verdict, says)
+		}
+		if a, err = Span(ctx, chain, db, Asked{Cond: expr.Const{Value: true}, Text: "*:*", From: time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC), To: time.Date(2026, 3, 1, 1, 0, 0, 0, time.UTC)}); err != nil {
+			t.Fatal(err)
+		}
+		got = slices.Clone(a.Clauses[1:min(len(a.Clauses), 1+len(nearly))])
+		if !slices.Equal(got, nearly) || !strings.HasPrefix(a.Clauses[0].Text, "stage 1: ") || a.Clauses[0].Ranked {
+			t.Errorf("%s: clauses of stage 1 %+v\nexpected %+v", name, a.Clauses, nearly)
+		}
+	}
+	f("mem", mem.New(declaredType))
+	db, err := duck.Open(ctx, filepath.Join(t.TempDir(), "c.duckdb"), duck.Options{Types: declaredType})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	f("duck", db)
+}
+
+// countsOf counts the clauses of list event by event. Each must keep some event out alone.
+func countsOf(t *testing.T, list []*clause, events []*event.Event, depth int) []ClauseCount {
+	t.Helper()
+	var want []ClauseCount
 	for i, c := range list {
-		row := ClauseCount{Text: c.words()}
+		row := ClauseCount{Text: c.words(), Depth: depth, Ranked: true}
 		var fields []expr.Field
 		expr.Walk(c.cond, func(f expr.Field) { fields = append(fields, f) }, func() {})
 		for _, e := range events {
@@ -385,42 +450,5 @@ func TestClauseCounts(t *testing.T) {
 		}
 		want = append(want, row)
 	}
-	for _, e := range events {
-		if expr.Matches(parts.query.cond, e) {
-			found++
-		}
-	}
-	f := func(name string, db store.Store) {
-		t.Helper()
-		var copies []*event.Event
-		for _, e := range events {
-			c := e.Clone()
-			c.Source.Data = c.AppendJSON(nil, nil)
-			copies = append(copies, c)
-		}
-		if err := db.Apply(ctx, &store.Change{At: time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC), Events: copies}); err != nil {
-			t.Fatal(err)
-		}
-		a, err := Span(ctx, q, db, Asked{Cond: expr.Const{Value: true}, Text: "*:*", From: time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC), To: time.Date(2026, 3, 1, 1, 0, 0, 0, time.UTC)})
-		if err != nil {
-			t.Fatal(err)
-		}
-		got := slices.DeleteFunc(slices.Clone(a.Clauses), func(c ClauseCount) bool { return c.Depth > 0 })
-		if !slices.Equal(got, want) {
-			t.Errorf("%s: clauses %+v\nexpected %+v", name, got, want)
-		}
-		if a.Events != 600 || a.Found != found || found == 0 {
-			t.Errorf("%s: %d events, %d found, expected %d", name, a.Events, a.Found, found)
-		}
-		if len(a.Fates) != 1 || a.Fates[0].Kind != FateNotRun || int64(a.Fates[0].Count) != found {
-			t.Errorf("%s: fates %+v", name, a.Fates)
-		}
-	}
-	f("mem", mem.New(declaredType))
-	db, err := duck.Open(ctx, filepath.Join(t.TempDir(), "c.duckdb"), duck.Options{Types: declaredType})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
-	f("duck", db)
+	return want
 }

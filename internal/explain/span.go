@@ -64,13 +64,15 @@ type StreamCount struct {
 // ClauseCount says how often a clause was not true.
 type ClauseCount struct {
 	Text  string `json:"text"`
-	Depth int    `json:"depth,omitempty"` // 1: an alternative of the one before
+	Depth int    `json:"depth,omitempty"` // 1: an alternative of the one before, or a clause of that stage
 	// Fails counts the events of which it is not true, First those of them that all clauses before it let through, Alone those
-	// that all others let through, Missing those that have none of its fields. First and Alone are not counted for alternatives.
+	// that all others let through, Missing those that have none of its fields. Of a stage only its own clauses count.
 	Fails   int64 `json:"fails"`
 	First   int64 `json:"first"`
 	Alone   int64 `json:"alone"`
 	Missing int64 `json:"missing"`
+	// Ranked says that First and Alone are counted: they are not for alternatives, nor for whole stages.
+	Ranked bool `json:"-"`
 }
 
 // ExceptionCount counts what an exception hides.
@@ -300,7 +302,7 @@ func (s *spanRun) clauses(ctx context.Context, read int64) error {
 			s.answer.Notes = append(s.answer.Notes, fmt.Sprintf("%s are not counted", counted(int64(len(list)-i), "more clause")))
 			break
 		}
-		if err := s.clause(ctx, list, i, read); err != nil {
+		if err := s.clause(ctx, list, i, read, 0); err != nil {
 			return err
 		}
 		if c.join != joinOr || len(s.answer.Clauses)+len(c.subs) > maxCounted {
@@ -345,10 +347,10 @@ func (c *clause) words() string {
 	return "(" + strings.Join(parts, " "+c.join+" ") + ")"
 }
 
-// clause counts the clause i of list.
-func (s *spanRun) clause(ctx context.Context, list []*clause, i int, read int64) error {
+// clause counts the clause i of list, whose clauses must all hold.
+func (s *spanRun) clause(ctx context.Context, list []*clause, i int, read int64, depth int) error {
 	c := list[i]
-	row := ClauseCount{Text: clip(c.words(), maxClause)}
+	row := ClauseCount{Text: clip(c.words(), maxClause), Depth: depth, Ranked: true}
 	var err error
 	if row.Fails, row.Missing, err = s.fails(ctx, c.cond, read); err != nil {
 		return err
@@ -414,6 +416,19 @@ func (s *spanRun) stageCounts(ctx context.Context, parts *clauses) error {
 			return err
 		}
 		s.answer.Clauses = append(s.answer.Clauses, row)
+		if row.Fails == 0 || c.join != joinAnd {
+			continue
+		}
+		list := flat(c)
+		if len(s.answer.Clauses)+len(list) > maxCounted {
+			s.answer.Notes = append(s.answer.Notes, fmt.Sprintf("the clauses of %s are not counted one by one", name))
+			continue
+		}
+		for k := range list {
+			if err := s.clause(ctx, list, k, read, 1); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
 }
@@ -526,8 +541,11 @@ func namesOf(list []StreamCount) string {
 	return strings.Join(names, ", ")
 }
 
-// mostly says which clause failed most.
+// mostly says which clause failed most; of stages the clause that most often kept an event out by itself.
 func (s *spanRun) mostly(read int64) string {
+	if text := s.nearly(read); text != "" {
+		return text
+	}
 	var worst *ClauseCount
 	for i := range s.answer.Clauses {
 		c := &s.answer.Clauses[i]
@@ -555,6 +573,31 @@ func (s *spanRun) mostly(read int64) string {
 		text += fmt.Sprintf(", %s no such field", have)
 	case worst.Alone == worst.Fails:
 		text += fmt.Sprintf(", and nothing else keeps %s out", them)
+	}
+	return text
+}
+
+// nearly names the clause of a stage that alone kept out the most events; "" where no event lacked one clause alone.
+func (s *spanRun) nearly(read int64) string {
+	var worst *ClauseCount
+	stage, of := "", ""
+	for i := range s.answer.Clauses {
+		c := &s.answer.Clauses[i]
+		if c.Depth == 0 {
+			stage, _, _ = strings.Cut(c.Text, ": ")
+		} else if c.Ranked && c.Alone > 0 && (worst == nil || c.Alone > worst.Alone) {
+			worst, of = c, stage
+		}
+	}
+	if worst == nil {
+		return ""
+	}
+	text := fmt.Sprintf(": %s would take %s, but %s is not true", of, counted(worst.Alone, "event"), worst.Text)
+	if read == 1 {
+		text = fmt.Sprintf(": %s would take it, but %s is not true", of, worst.Text)
+	}
+	if worst.Missing == worst.Fails {
+		text += ": there is no such field"
 	}
 	return text
 }
