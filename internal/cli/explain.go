@@ -346,6 +346,9 @@ func (a alertsToo) Normalize(raw event.Raw, counts *normalize.Counts) (*event.Ev
 }
 
 func letterText(d ingest.DeadLetter) string {
+	if d.Reason == normalize.NoEventTime {
+		return d.Reason + ": an ECS document needs @timestamp, a CloudTrail record eventTime"
+	}
 	if d.Detail == "" {
 		return d.Reason
 	}
