@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path"
+	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/tocsin-sec/tocsin/internal/detect"
@@ -23,7 +26,7 @@ import (
 )
 
 type explainCommand struct {
-	Rule   string   `arg:"" help:"A rule's ID or name, or a file that holds one rule."`
+	Rule   string   `arg:"" help:"A rule's ID or name, the name of its file, or a file that holds one rule."`
 	Events []string `arg:"" optional:"" name:"event" help:"Files with events: ECS documents, search hits, alerts, or CloudTrail records; - for standard input."`
 	Rules  []string `placeholder:"PATH" sep:"none" help:"Where to look for the rule, may be repeated. Without it: among the bundled rules."`
 	For    string   `placeholder:"KQL" help:"In place of files: the stored events that the question is about."`
@@ -127,8 +130,8 @@ func (x *explaining) find() error {
 	return nil
 }
 
-// findRule reads the rules of the file called name or, where there is none, the one rule with this ID or name among those of
-// paths, with all that stands beside them.
+// findRule reads the rules of the file called name or, where there is none, the one rule with this ID or name, or of a file
+// called so but for its ending, among those of paths (of the bundled ones), with all that stands beside them.
 func findRule(name string, paths []string) (rule.Set, error) {
 	if _, err := os.Stat(name); err == nil || !errors.Is(err, fs.ErrNotExist) {
 		return rule.Load(name), nil
@@ -140,10 +143,11 @@ func findRule(name string, paths []string) (rule.Set, error) {
 	var found []*rule.Rule
 	var names []string
 	for _, r := range set.Rules {
-		if r.RuleID == name || r.Name == name {
+		file := strings.TrimSuffix(path.Base(filepath.ToSlash(r.File)), ".toml")
+		if r.RuleID == name || r.Name == name || file == name {
 			found = append(found, r)
 		}
-		names = append(names, r.RuleID, r.Name)
+		names = append(names, r.RuleID, r.Name, file)
 	}
 	switch len(found) {
 	case 1:

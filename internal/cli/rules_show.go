@@ -2,11 +2,8 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -22,8 +19,8 @@ import (
 )
 
 type rulesShowCommand struct {
-	Rule  string   `arg:"" help:"A rule's ID, or a file; of several rules in it all are shown."`
-	Rules []string `placeholder:"PATH" sep:"none" help:"Where to look for the ID, may be repeated. Without it: among the bundled rules."`
+	Rule  string   `arg:"" help:"A rule's ID or name, the name of its file, or a file; of several rules in it all are shown."`
+	Rules []string `placeholder:"PATH" sep:"none" help:"Where to look for the rule, may be repeated. Without it: among the bundled rules."`
 }
 
 // Help is the long help.
@@ -40,7 +37,7 @@ Examples:
 
 // Run prints the rules.
 func (c rulesShowCommand) Run(ctx context.Context, streams Streams) error {
-	set, err := c.find()
+	set, err := findRule(c.Rule, c.Rules)
 	if err != nil {
 		return err
 	}
@@ -63,31 +60,6 @@ func (c rulesShowCommand) Run(ctx context.Context, streams Streams) error {
 		return exit(ExitIncomplete)
 	}
 	return nil
-}
-
-// find returns the rules that are asked for: a path's, or the one with an ID.
-func (c rulesShowCommand) find() (rule.Set, error) {
-	if _, err := os.Stat(c.Rule); err == nil || !errors.Is(err, fs.ErrNotExist) {
-		return rule.Load(c.Rule), nil
-	}
-	var all rule.Set
-	if len(c.Rules) == 0 {
-		all = bundledRules(true)
-	} else {
-		all = rule.Load(c.Rules...)
-	}
-	var ids []string
-	for _, r := range all.Rules {
-		if r.RuleID == c.Rule {
-			return rule.Set{Rules: []*rule.Rule{r}, Lines: all.Lines, Exceptions: all.Exceptions}, nil
-		}
-		ids = append(ids, r.RuleID)
-	}
-	hint := ""
-	if near, ok := diag.Nearest(c.Rule, ids); ok {
-		hint = fmt.Sprintf("; did you mean %s?", near)
-	}
-	return rule.Set{}, fmt.Errorf("there is no file and no rule %s among %s%s", c.Rule, counted(int64(len(ids)), "rule"), hint)
 }
 
 // portrait is what there is to say of a rule.
