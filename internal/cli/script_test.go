@@ -100,6 +100,16 @@ var scriptCommands = map[string]func(ts *testscript.TestScript, neg bool, args [
 		ts.Check(hostile(args[0], f))
 		ts.Check(f.Close())
 	},
+	// values FILE N BETWEEN FORMAT puts N values in place of {values} in a file.
+	"values": func(ts *testscript.TestScript, neg bool, args []string) {
+		n, err := strconv.Atoi(args[1])
+		ts.Check(err)
+		list := make([]string, n)
+		for i := range list {
+			list[i] = fmt.Sprintf(args[3], i)
+		}
+		write(ts, args[0], []byte(strings.ReplaceAll(ts.ReadFile(args[0]), "{values}", strings.Join(list, args[2]))))
+	},
 	// keys FILE prints the keys of a JSON object, nested ones with dots, in order.
 	"keys": func(ts *testscript.TestScript, neg bool, args []string) {
 		dec := json.NewDecoder(strings.NewReader(ts.ReadFile(args[0])))
