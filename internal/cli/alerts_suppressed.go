@@ -86,22 +86,19 @@ func foldingAlerts(ctx context.Context, db store.Store) ([]*event.Event, error) 
 	if err != nil {
 		return nil, err
 	}
-	rows, err := exec.Query(ctx, db, plan.Project{In: plan.Scan{Streams: []string{store.AlertStream}},
-		Paths: []string{fieldAlertID, fieldRuleUUID, fieldRuleName, fieldTerms, alert.SuppressionCount, alert.SuppressionStart, alert.SuppressionEnd}}, at)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
 	var out []*event.Event
-	for rows.Next() {
-		if a := rows.Event(); !a.Get(alert.SuppressionCount).IsNull() {
-			out = append(out, a)
-		}
-	}
+	err = exec.Each(ctx, db, plan.Project{In: plan.Scan{Streams: []string{store.AlertStream}},
+		Paths: []string{fieldAlertID, fieldRuleUUID, fieldRuleName, fieldTerms, alert.SuppressionCount, alert.SuppressionStart, alert.SuppressionEnd}}, at,
+		func(a *event.Event) error {
+			if !a.Get(alert.SuppressionCount).IsNull() {
+				out = append(out, a)
+			}
+			return nil
+		})
 	slices.SortFunc(out, func(a, b *event.Event) int {
 		return strings.Compare(a.Text(alert.SuppressionStart)+a.Text(fieldAlertID), b.Text(alert.SuppressionStart)+b.Text(fieldAlertID))
 	})
-	return out, rows.Err()
+	return out, err
 }
 
 // termsText is what the events that are folded into an alert have in common.

@@ -18,7 +18,7 @@ import (
 	"github.com/tocsin-sec/tocsin/internal/demo"
 	"github.com/tocsin-sec/tocsin/internal/ecs"
 	"github.com/tocsin-sec/tocsin/internal/exec"
-	"github.com/tocsin-sec/tocsin/internal/plan"
+	"github.com/tocsin-sec/tocsin/internal/expr"
 	"github.com/tocsin-sec/tocsin/internal/replay"
 	"github.com/tocsin-sec/tocsin/internal/store"
 	"github.com/tocsin-sec/tocsin/internal/store/duck"
@@ -160,21 +160,12 @@ func (b *rulesetBench) run(ctx context.Context, db store.Store) error {
 }
 
 // stored is the number of events that db holds.
-func stored(ctx context.Context, db store.Store) (n int64, err error) {
+func stored(ctx context.Context, db store.Store) (int64, error) {
 	at, err := db.Latest(ctx)
 	if err != nil {
 		return 0, err
 	}
-	const count = "n"
-	rows, err := exec.Query(ctx, db, plan.Aggregate{In: plan.Scan{}, Aggs: []plan.Agg{{Name: count, Fn: plan.Count}}}, at)
-	if err != nil {
-		return 0, err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		n = rows.Event().Get(count).Int()
-	}
-	return n, rows.Err()
+	return exec.CountOf(ctx, db, nil, expr.Const{Value: true}, at)
 }
 
 func (b *rulesetBench) folded() int64 {

@@ -58,15 +58,11 @@ func LoadAlerted(ctx context.Context, q store.Querier, at store.Snapshot, uuid s
 			In:   plan.Scan{Streams: []string{store.AlertStream}},
 		},
 	}
-	rows, err := exec.Query(ctx, q, p, at)
+	err := exec.Each(ctx, q, p, at, func(e *event.Event) error {
+		a.Add(e)
+		return nil
+	})
 	if err != nil {
-		return nil, fmt.Errorf("read the earlier alerts of rule %s: %w", uuid, err)
-	}
-	defer rows.Close()
-	for rows.Next() {
-		a.Add(rows.Event())
-	}
-	if err := rows.Err(); err != nil {
 		return nil, fmt.Errorf("read the earlier alerts of rule %s: %w", uuid, err)
 	}
 	return a, nil

@@ -347,7 +347,7 @@ func (p *Program) fillSequences(ctx context.Context, w window.Window, env Env, f
 			instants[i] = window.Span{From: t, To: t}
 		}
 		env.Events = env.Store
-		if err := eachRow(ctx, env, p.scan(expr.All(p.within(window.NewSpans(instants...)), cond)), func(e *event.Event) error {
+		if err := exec.Each(ctx, env.Events, p.scan(expr.All(p.within(window.NewSpans(instants...)), cond)), env.At, func(e *event.Event) error {
 			if d := (document{e.Stream, e.ID}); asked(d) {
 				whole[d] = e
 			}

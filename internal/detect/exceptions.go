@@ -9,7 +9,6 @@ import (
 	"github.com/tocsin-sec/tocsin/internal/exception"
 	"github.com/tocsin-sec/tocsin/internal/exec"
 	"github.com/tocsin-sec/tocsin/internal/expr"
-	"github.com/tocsin-sec/tocsin/internal/plan"
 	"github.com/tocsin-sec/tocsin/internal/store"
 )
 
@@ -28,24 +27,9 @@ func (p *Program) Hides(ctx context.Context, events store.Querier, at store.Snap
 			return 0, 0, fmt.Errorf("read the query at %s: %w", event.FormatTime(now), err)
 		}
 	}
-	if found, err = p.count(ctx, events, at, query); err != nil || found == 0 {
+	if found, err = exec.CountOf(ctx, events, p.Streams(), query, at); err != nil || found == 0 {
 		return found, 0, err
 	}
-	hidden, err = p.count(ctx, events, at, expr.All(query, expr.Some(p.hidden.Always(), p.hidden.At(now))))
+	hidden, err = exec.CountOf(ctx, events, p.Streams(), expr.All(query, expr.Some(p.hidden.Always(), p.hidden.At(now))), at)
 	return found, hidden, err
-}
-
-// count counts the events that fulfil a condition.
-func (p *Program) count(ctx context.Context, events store.Querier, at store.Snapshot, cond expr.Cond) (n int64, err error) {
-	const name = "n"
-	rows, err := exec.Query(ctx, events, plan.Aggregate{In: plan.Filter{Cond: cond, In: plan.Scan{Streams: p.Streams()}},
-		Aggs: []plan.Agg{{Name: name, Fn: plan.Count}}}, at)
-	if err != nil {
-		return 0, err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		n = rows.Event().Get(name).Int()
-	}
-	return n, rows.Err()
 }

@@ -158,21 +158,15 @@ func (t *table) fetch(ctx context.Context, wanted []uint32) error {
 	if paths := t.reads(); paths != nil {
 		node = plan.Project{Paths: paths, In: node}
 	}
-	rows, err := exec.Query(ctx, t.from, node, t.snapshot)
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		e := rows.Event()
+	if err := exec.Each(ctx, t.from, node, t.snapshot, func(e *event.Event) error {
 		at, _ := plan.TimeField{Primary: plan.Timestamp}.Of(e)
 		d := document{e.Stream, e.ID, milliseconds(at)}
 		if n, wanted := missing[d]; wanted {
 			t.docs[n] = e
 			delete(missing, d)
 		}
-	}
-	if err := rows.Err(); err != nil {
+		return nil
+	}); err != nil {
 		return err
 	}
 	for d := range missing {

@@ -2,7 +2,6 @@ package detect
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -210,19 +209,14 @@ func (p *Program) fill(ctx context.Context, w window.Window, env Env, fresh []he
 		if err != nil {
 			return err
 		}
-		rows, err := exec.Query(ctx, env.Store, node, env.At)
-		if err != nil {
-			return err
-		}
-		for rows.Next() {
-			e := rows.Event()
+		if err := exec.Each(ctx, env.Store, node, env.At, func(e *event.Event) error {
 			d := document{e.Stream, e.ID}
 			for _, f := range missing[d] {
 				f.source = e
 			}
 			delete(missing, d)
-		}
-		if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+			return nil
+		}); err != nil {
 			return err
 		}
 	}

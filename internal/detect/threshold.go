@@ -45,7 +45,7 @@ func (threshold) run(ctx context.Context, p *Program, w window.Window, env Env) 
 		cond = expr.All(cond, notRaised(p.uuid))
 	}
 	matching := expr.All(p.Time.Within(look.From, look.To), cond)
-	n, err := p.count(ctx, env.Events, env.At, matching)
+	n, err := exec.CountOf(ctx, env.Events, p.Streams(), matching, env.At)
 	result.Candidates = int(n)
 	if err != nil || n < int64(p.Rule.Threshold.Value) {
 		return result, err
@@ -182,8 +182,8 @@ func (p *Program) buckets(ctx context.Context, env Env, cond expr.Cond) ([]*buck
 // bucketsWith counts every group of the events that fulfil cond and returns those with at least so many of them.
 func (p *Program) bucketsWith(ctx context.Context, env Env, cond expr.Cond, least int64) ([]*bucket, error) {
 	var out []*bucket
-	err := eachRow(ctx, env, plan.Aggregate{In: p.scan(cond), By: p.byFields(), Aggs: []plan.Agg{{Name: columnCount, Fn: plan.Count},
-		{Name: columnFirst, Fn: plan.Min, Value: p.Time.Value()}, {Name: columnLast, Fn: plan.Max, Value: p.Time.Value()}}},
+	err := exec.Each(ctx, env.Events, plan.Aggregate{In: p.scan(cond), By: p.byFields(), Aggs: []plan.Agg{{Name: columnCount, Fn: plan.Count},
+		{Name: columnFirst, Fn: plan.Min, Value: p.Time.Value()}, {Name: columnLast, Fn: plan.Max, Value: p.Time.Value()}}}, env.At,
 		func(row *event.Event) error {
 			b := &bucket{terms: p.termsOf(row), count: row.Get(columnCount).Int(), first: row.Get(columnFirst).Time(), last: row.Get(columnLast).Time()}
 			if b.count >= least {
@@ -238,7 +238,7 @@ func (p *Program) eachCounted(ctx context.Context, env Env, cond expr.Cond, buck
 	}
 	paths = slices.Concat(p.by.paths(), p.Time.Paths(), paths)
 	node := plan.Project{Paths: paths, In: p.scan(expr.All(p.within(free), p.among(buckets), cond))}
-	return eachRow(ctx, env, node, func(e *event.Event) error {
+	return exec.Each(ctx, env.Events, node, env.At, func(e *event.Event) error {
 		at, timed := p.Time.Of(e)
 		if !timed {
 			return nil
@@ -296,7 +296,7 @@ func (p *Program) varied(ctx context.Context, env Env, cond expr.Cond, buckets [
 			byKey[b.key] = b
 		}
 		by := append(p.byFields(), plan.Group{Name: "value", Each: p.by.different})
-		err := eachRow(ctx, env, plan.Aggregate{By: by, In: p.scan(expr.All(p.within(list[0].free), p.among(list), cond))},
+		err := exec.Each(ctx, env.Events, plan.Aggregate{By: by, In: p.scan(expr.All(p.within(list[0].free), p.among(list), cond))}, env.At,
 			func(row *event.Event) error {
 				if b := byKey[keyOf(p.termsOf(row))]; b != nil {
 					b.different++
@@ -319,25 +319,10 @@ func (p *Program) lastOf(ctx context.Context, env Env, cond expr.Cond, b *bucket
 	node := plan.Limit{N: n, In: plan.Sort{Keys: []plan.SortKey{{Value: p.Time.Value(), Desc: true}},
 		In: p.scan(expr.All(p.within(b.free), p.among([]*bucket{b}), cond))}}
 	var out []FoldedEvent
-	err := eachRow(ctx, env, plan.Project{Paths: p.Time.Paths(), In: node}, func(e *event.Event) error {
+	err := exec.Each(ctx, env.Events, plan.Project{Paths: p.Time.Paths(), In: node}, env.At, func(e *event.Event) error {
 		at, _ := p.Time.Of(e)
 		out = append(out, FoldedEvent{e.Stream, e.ID, at})
 		return nil
 	})
 	return out, err
-}
-
-// eachRow calls f with each row of a plan over the events of the window.
-func eachRow(ctx context.Context, env Env, node plan.Node, f func(*event.Event) error) error {
-	rows, err := exec.Query(ctx, env.Events, node, env.At)
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		if err := f(rows.Event()); err != nil {
-			return err
-		}
-	}
-	return rows.Err()
 }

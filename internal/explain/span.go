@@ -221,15 +221,8 @@ func (s *spanRun) run(ctx context.Context) error {
 }
 
 // countIn counts the events of streams that fulfil conds besides those that are asked about.
-func (s *spanRun) countIn(ctx context.Context, streams []string, conds ...expr.Cond) (n int64, err error) {
-	const name = "n"
-	node := plan.Aggregate{Aggs: []plan.Agg{{Name: name, Fn: plan.Count}},
-		In: plan.Filter{Cond: expr.All(append([]expr.Cond{s.cond}, conds...)...), In: plan.Scan{Streams: streams}}}
-	err = s.each(ctx, node, s.at, func(row *event.Event) error {
-		n = row.Get(name).Int()
-		return nil
-	})
-	return n, err
+func (s *spanRun) countIn(ctx context.Context, streams []string, conds ...expr.Cond) (int64, error) {
+	return exec.CountOf(ctx, s.db, streams, expr.All(append([]expr.Cond{s.cond}, conds...)...), s.at)
 }
 
 func (s *spanRun) count(ctx context.Context, conds ...expr.Cond) (int64, error) {
@@ -238,17 +231,7 @@ func (s *spanRun) count(ctx context.Context, conds ...expr.Cond) (int64, error) 
 
 // each calls f with each row of a plan.
 func (s *spanRun) each(ctx context.Context, node plan.Node, at store.Snapshot, f func(*event.Event) error) error {
-	rows, err := exec.Query(ctx, s.db, node, at)
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		if err := f(rows.Event()); err != nil {
-			return err
-		}
-	}
-	return rows.Err()
+	return exec.Each(ctx, s.db, node, at, f)
 }
 
 // streams counts the events, and those in streams that the rule does not read.

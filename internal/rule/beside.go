@@ -47,24 +47,34 @@ func fileOnDisk(name string) File {
 
 // ExceptionsBeside returns the files with exceptions beside the file called name, sorted.
 func ExceptionsBeside(name string) []File {
-	folder := filepath.Join(filepath.Dir(name), ExceptionsFolder)
-	entries, _ := os.ReadDir(folder) // most rules have no such folder
+	return inFolder(filepath.Join(filepath.Dir(name), ExceptionsFolder), File.holdsExceptions)
+}
+
+// inFolder returns the files of a folder of which is holds, sorted; none where it cannot be read, as most rules have no such
+// folder.
+func inFolder(folder string, is func(File) bool) []File {
+	entries, _ := os.ReadDir(folder)
 	var out []File
 	for _, e := range entries {
-		if f := fileOnDisk(filepath.Join(folder, e.Name())); !e.IsDir() && f.holdsExceptions() {
+		if f := fileOnDisk(filepath.Join(folder, e.Name())); !e.IsDir() && is(f) {
 			out = append(out, f)
 		}
 	}
 	return out
 }
 
+// folder is the name of the folder that f stands in.
+func (f File) folder() string {
+	name := filepath.Clean(f.Name)
+	if full, err := filepath.Abs(name); err == nil && f.onDisk {
+		name = full
+	}
+	return path.Base(path.Dir(filepath.ToSlash(name)))
+}
+
 // holdsExceptions reports whether a file that is called so holds exceptions.
 func (f File) holdsExceptions() bool {
-	folder := path.Dir(filepath.ToSlash(filepath.Clean(f.Name)))
-	if full, err := filepath.Abs(f.Name); err == nil && f.onDisk {
-		folder = path.Dir(filepath.ToSlash(full))
-	}
-	return path.Base(folder) == ExceptionsFolder && path.Ext(f.path) == ".toml"
+	return f.folder() == ExceptionsFolder && path.Ext(f.path) == ".toml"
 }
 
 // Sibling opens the file at a path that f names: from f's folder, or, on disk, from the root. It returns what diagnostics

@@ -19,15 +19,7 @@ var IndicatorSuffixes = []string{".csv", ".tsv", ".txt", ".list", ".ioc", ".json
 
 // IndicatorsBeside returns the files with indicators beside the file called name, sorted.
 func IndicatorsBeside(name string) []File {
-	folder := filepath.Join(filepath.Dir(name), IndicatorsFolder)
-	entries, _ := os.ReadDir(folder) // most rules have no such folder
-	var out []File
-	for _, e := range entries {
-		if f := fileOnDisk(filepath.Join(folder, e.Name())); !e.IsDir() && f.inIndicators() {
-			out = append(out, f)
-		}
-	}
-	return out
+	return inFolder(filepath.Join(filepath.Dir(name), IndicatorsFolder), File.inIndicators)
 }
 
 // IndicatorFiles returns the files of paths: of a folder all in it and below it that end in one of IndicatorSuffixes, sorted,
@@ -74,11 +66,7 @@ func IndicatorFiles(paths ...string) ([]File, error) {
 
 // inIndicators reports whether the file stands in an IndicatorsFolder and is called like one with indicators.
 func (f File) inIndicators() bool {
-	folder := path.Dir(filepath.ToSlash(filepath.Clean(f.Name)))
-	if full, err := filepath.Abs(f.Name); err == nil && f.onDisk {
-		folder = path.Dir(filepath.ToSlash(full))
-	}
-	return path.Base(folder) == IndicatorsFolder && isIndicators(f.path)
+	return f.folder() == IndicatorsFolder && isIndicators(f.path)
 }
 
 func isIndicators(name string) bool {

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/tocsin-sec/tocsin/internal/event"
 	"github.com/tocsin-sec/tocsin/internal/expr"
 	"github.com/tocsin-sec/tocsin/internal/plan"
 	"github.com/tocsin-sec/tocsin/internal/store"
@@ -322,12 +321,6 @@ func (r *sorted) advance() error {
 		}
 	}
 }
-
-// Event is the present row.
-func (r *sorted) Event() *event.Event { return r.row }
-
-// Err is the error that ended the rows.
-func (r *sorted) Err() error { return r.err }
 
 // Close ends the query.
 func (r *sorted) Close() error {
